@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import specs
 import yaml
+
+import specs
 from common import ROOT, private_key, tree_files
 
 # What can be called by name in an installed collection, and so may need nothing else
