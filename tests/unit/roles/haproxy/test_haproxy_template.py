@@ -10,8 +10,6 @@ from __future__ import annotations
 import datetime
 import functools
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +29,12 @@ from ansible_collections.hitless.lb.plugins.filter.haproxy_certificate_files imp
 from ansible_collections.hitless.lb.plugins.filter.haproxy_sections import haproxy_sections
 from ansible_collections.hitless.lb.plugins.filter.haproxy_validate import haproxy_validate
 from ansible_collections.hitless.lb.plugins.plugin_utils._haproxy_model import CERTIFICATE_DIRECTORY
+from products import Checker, checkers
 
 HERE = Path(__file__).parent
 ROLE = HERE.parents[3] / "roles" / "haproxy"
 FIXTURES = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((HERE / "fixtures").glob("*.yml"))}
-HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+CHECKERS = checkers("haproxy")
 NODE = {
     "hostname": "lb1",
     "ipv6": False,
@@ -146,17 +145,19 @@ def test_good_values_are_found_good(name: str) -> None:
     assert haproxy_validate(model, NODE | FIXTURES[name].get("node", {})) is True
 
 
-if HAPROXY:
+if CHECKERS:
 
+    @pytest.mark.checker
+    @pytest.mark.parametrize("haproxy", CHECKERS, ids=str)
     @pytest.mark.parametrize("name", FIXTURES)
-    def test_haproxy_reads_it_without_a_warning(name: str, tmp_path: Path) -> None:
+    def test_haproxy_reads_it_without_a_warning(name: str, haproxy: Checker, tmp_path: Path) -> None:
         fixture = FIXTURES[name]
         text = rendered(name)
         for file in haproxy_certificate_files([{"name": crt, "pem": pem()} for crt in fixture.get("certificates", [])]):
             (tmp_path / Path(file["path"]).name).write_text(file["content"], encoding="utf-8")
         config = tmp_path / "haproxy.cfg"
         config.write_text(text.replace(CERTIFICATE_DIRECTORY, str(tmp_path)), encoding="utf-8")
-        result = subprocess.run([str(HAPROXY), "-c", "-dW", "-f", str(config)], capture_output=True, text=True, check=False)
+        result = haproxy.run(tmp_path, "-c", "-dW", "-f", str(config))
         assert result.returncode == 0, f"{result.stdout}{result.stderr}\n{text}"
         assert "WARNING" not in result.stderr
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,13 @@ import yaml
 from ansible.plugins.filter.core import comment
 
 from ansible_collections.hitless.lb.plugins.filter.rsyslog_plan import rsyslog_plan
+from products import Checker, checkers
 
 ROLE = Path(__file__).resolve().parents[4] / "roles" / "rsyslog"
 SPEC = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
 DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8")) | {"rsyslog_input": "udp"}
-RSYSLOGD = shutil.which("rsyslogd", path="/usr/sbin:/usr/bin")
-LOGROTATE = shutil.which("logrotate", path="/usr/sbin:/usr/bin")
+RSYSLOGD = checkers("rsyslogd")
+LOGROTATE = checkers("logrotate", "--version")
 MANAGED = "#\n# Ansible managed\n#\n"
 NODE = {"os": {"id": "debian", "version_id": "13"}, "ipv6": True, "listeners": []}
 HAPROXY = {"name": "haproxy", "facility": "local0", "path": "/var/log/haproxy.log"}
@@ -97,18 +97,31 @@ def test_every_stream_is_rotated_and_rsyslog_told(name: str) -> None:
         assert {"missingok", "notifempty"} <= set(lines)
 
 
-@pytest.mark.parametrize("name", FIXTURES)
-def test_rsyslog_and_logrotate_themselves_read_it_without_a_complaint(name: str, tmp_path: Path) -> None:
-    config, rotate = tmp_path / "10-hitless.conf", tmp_path / "00-hitless"
-    # The distribution's own file loads the module for sockets.
-    config.write_text('module(load="imuxsock" SysSock.Use="off")\n' + rendered("rsyslog.conf.j2", name), encoding="utf-8")
-    rotate.write_text(rendered("logrotate.j2", name), encoding="utf-8")
-    rotate.chmod(0o644)
-    checks = [[RSYSLOGD, "-N1", "-f", str(config)]] if RSYSLOGD else []
-    if LOGROTATE:
-        checks.append([LOGROTATE, "--debug", "--state", "/dev/null", str(rotate)])
-    for check in checks:
-        checked = subprocess.run(check, capture_output=True, text=True, check=False)
-        said = [line for line in checked.stderr.splitlines() if re.search("(?i)error|could not", line)]
-        assert (checked.returncode, said) == (0, [])
-    assert config.stat().st_size and rotate.stat().st_size
+if RSYSLOGD:
+
+    @pytest.mark.checker
+    @pytest.mark.parametrize("rsyslogd", RSYSLOGD, ids=str)
+    @pytest.mark.parametrize("name", FIXTURES)
+    def test_rsyslog_itself_reads_it_without_a_complaint(name: str, rsyslogd: Checker, tmp_path: Path) -> None:
+        config = tmp_path / "10-hitless.conf"
+        # The distribution's own file loads the module for sockets.
+        config.write_text('module(load="imuxsock" SysSock.Use="off")\n' + rendered("rsyslog.conf.j2", name), encoding="utf-8")
+        assert complaints(rsyslogd.run(tmp_path, "-N1", "-f", str(config))) == []
+
+
+if LOGROTATE:
+
+    @pytest.mark.checker
+    @pytest.mark.parametrize("logrotate", LOGROTATE, ids=str)
+    @pytest.mark.parametrize("name", FIXTURES)
+    def test_logrotate_itself_reads_it_without_a_complaint(name: str, logrotate: Checker, tmp_path: Path) -> None:
+        rotate = tmp_path / "00-hitless"
+        rotate.write_text(rendered("logrotate.j2", name), encoding="utf-8")
+        rotate.chmod(0o644)
+        assert complaints(logrotate.run(tmp_path, "--debug", "--state", "/dev/null", str(rotate))) == []
+
+
+def complaints(checked: subprocess.CompletedProcess[str]) -> list[str]:
+    """Give what a checker found wrong; none if it was content."""
+    said = [line for line in checked.stderr.splitlines() if re.search("(?i)error|could not", line)]
+    return said or [f"it ended with {checked.returncode}"] * bool(checked.returncode)
