@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import Any
 
@@ -18,30 +19,21 @@ BEFORE: dict[str, dict[str, str]] = {}
 CHECKED: dict[str, Any] = {}
 
 # What a package manager, a boot or a log writes by itself; everything else must be as it was found.
-VOLATILE = "/etc/(ld.so.cache|mtab|resolv.conf|hostname|hosts|machine-id|.pwd.lock|[a-z]*-)$"
+VOLATILE = re.compile(r"/etc/(ld\.so\.cache|mtab|resolv\.conf|hostname|hosts|machine-id|\.pwd\.lock|[a-z]*-)$")
 
 
 def snapshot(name: str) -> dict[str, str]:
     """Give every file below /etc with its checksum, mode and owner; the packages; the users; the units' states."""
-    files = lab.run(
-        name,
-        "find /etc /usr/local /usr/libexec -xdev \\( -type f -o -type l \\) -printf '%p %m %U:%G %l\\n' | sort"
-        f" | grep -vE '^{VOLATILE.replace('$', ' ')}' || true",
-    )
-    sums = lab.run(name, "find /etc /usr/local -xdev -type f -exec sha256sum {} + | sort -k2")
+    places = "/etc /usr/local /usr/libexec -xdev"
+    files = lab.run(name, f"find {places} \\( -type f -o -type l \\) -printf '%p %m %U:%G %l\\n' | sort")
+    sums = lab.run(name, f"find {places} -type f -exec sha256sum {{}} + | sort -k2")
     return {
-        "files": files,
-        "sums": "\n".join(line for line in sums.splitlines() if not _volatile(line.split()[-1])),
+        "files": "\n".join(line for line in files.splitlines() if not VOLATILE.match(line.split()[0])),
+        "sums": "\n".join(line for line in sums.splitlines() if not VOLATILE.match(line.split()[-1])),
         "packages": lab.run(name, "dpkg-query -W -f '${Package} ${db:Status-Abbrev}\\n' | grep ' ii' | sort"),
         "users": lab.run(name, "getent passwd | cut -d: -f1 | sort"),
         "state": lab.run(name, "ls -A /var/lib/hitless 2>/dev/null || true"),
     }
-
-
-def _volatile(path: str) -> bool:
-    import re
-
-    return re.match(VOLATILE, path) is not None
 
 
 def recorded(play: dict[str, Any]) -> dict[str, dict[str, set[str]]]:
