@@ -31,7 +31,8 @@ engine() {
     command -v dockerd >/dev/null || apt_install docker.io iptables
     command -v docker >/dev/null || apt_install docker-cli
     say "starting Docker"
-    if [ -d /run/systemd/system ]; then systemctl start docker; else service docker start >/dev/null; fi
+    if [ -d /run/systemd/system ]; then systemctl start docker; else service docker start >/dev/null; fi ||
+        die "Docker could not be started: see its log (journalctl -u docker, or /var/log/docker.log)"
     for _ in $(seq 60); do
         docker info >/dev/null 2>&1 && return
         sleep 1

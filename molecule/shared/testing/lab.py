@@ -149,12 +149,13 @@ def web_state(server: str, address: str = VIP) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """One request: when it started, how long it took (both in seconds), its status (0: none in time), who answered."""
+    """One request: when it started, how long it took (both in seconds), its status (0: none in time), who answered, what went wrong."""
 
     start: float
     duration: float
     status: int
     server: str
+    wrong: str
 
     @property
     def good(self) -> bool:
@@ -189,8 +190,10 @@ class Stream:
         return max((later - earlier for earlier, later in itertools.pairwise(good)), default=float("inf"))
 
     def summary(self) -> str:
-        """Say what was measured, in one line."""
-        return f"sent {len(self.answers)}, lost {len(self.lost)}, longest gap {self.longest_gap:.2f} s"
+        """Say what was measured, in one line, and what went wrong, in some more."""
+        begin = self.answers[0].start if self.answers else 0
+        wrong = [f"\n  after {lost.start - begin:.3f} s, for {lost.duration:.3f} s: {lost.wrong}" for lost in self.lost[:20]]
+        return f"sent {len(self.answers)}, lost {len(self.lost)}, longest gap {self.longest_gap:.2f} s{''.join(wrong)}"
 
 
 @contextmanager

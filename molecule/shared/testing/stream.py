@@ -4,7 +4,7 @@
 
 A request every 1/rate seconds whatever became of the ones before, each on a connection of its own. Bounded in rate and time;
 ends at once when its standard input is closed, so nothing goes on when the test that started it is gone. Every result is one line of
-JSON: [start in s since the epoch, duration in s, status (0: none within the time limit), answering server].
+JSON: [start in s since the epoch, duration in s, status (0: no whole answer in time), answering server, what went wrong].
 """
 
 from __future__ import annotations
@@ -17,29 +17,30 @@ import sys
 import time
 
 
-async def request(host: str, port: int, path: str, timeout: float) -> tuple[int, str]:
-    """Ask once; status 0 for anything but a whole answer in time."""
+async def request(host: str, port: int, path: str, timeout: float) -> tuple[int, str, str]:
+    """Ask once; status 0 and the reason for anything but a whole answer in time."""
     writer = None
     try:
         async with asyncio.timeout(timeout):
             reader, writer = await asyncio.open_connection(host, port)
             writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             answer = (await reader.read(-1)).decode("utf-8", "replace")
-    except (TimeoutError, OSError):
-        return 0, ""
+    except (TimeoutError, OSError) as error:
+        return 0, "", f"{'connected' if writer else 'not connected'}: {type(error).__name__} {error}".strip()
     finally:
         if writer is not None:
             writer.close()
     status = re.match(r"HTTP/1\.[01] (\d{3}) ", answer)
     server = re.search(r"Greeting from ([^<\s]+)", answer)
-    return (int(status[1]) if status else 0), (server[1] if server else "")
+    good = status is not None and status[1] == "200"
+    return (int(status[1]) if status else 0), (server[1] if server else ""), ("" if good else f"answer: {answer[:200]!r}")
 
 
 async def one(host: str, port: int, path: str, timeout: float) -> None:
     """Ask once and print the result."""
     started_wall, started = time.time(), time.monotonic()
-    status, server = await request(host, port, path, timeout)
-    print(json.dumps([round(started_wall, 4), round(time.monotonic() - started, 4), status, server]), flush=True)
+    outcome = await request(host, port, path, timeout)
+    print(json.dumps([round(started_wall, 4), round(time.monotonic() - started, 4), *outcome]), flush=True)
 
 
 async def main() -> None:
