@@ -11,7 +11,7 @@ from testing import lab
 
 BROKEN_BY_HAND = {
     "haproxy.cfg": ("lb2", "haproxy", "echo garbage > /etc/haproxy/haproxy.cfg; systemctl restart haproxy || true"),
-    "keepalived.conf": ("lb2", "keepalived", "echo garbage > /etc/keepalived/keepalived.conf; systemctl restart keepalived || true"),
+    "keepalived.conf": ("lb2", "keepalived", "echo garbage > /etc/keepalived/keepalived.conf; systemctl restart --no-block keepalived"),
     "keepalived.conf removed": ("lb2", "keepalived", "rm /etc/keepalived/keepalived.conf; systemctl stop keepalived"),
     "nginx stopped and its site gone": ("web2", "nginx", "rm /etc/nginx/conf.d/hitless.conf; systemctl stop nginx"),
     "nginx's site": ("web2", "nginx", "for f in /etc/nginx/conf.d/*hitless*; do echo garbage > $f; done; systemctl restart nginx || true"),

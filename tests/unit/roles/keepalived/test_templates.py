@@ -366,6 +366,7 @@ def test_the_drop_in() -> None:
     text = render("systemd.conf.j2", model_of("both families"))
     assert "After=haproxy.service\n" in text
     assert "Restart=always\nRestartSec=100ms\n" in text
+    assert "TimeoutStartSec=20s\n" in text
     assert "ExecStopPost=/usr/libexec/keepalived/hitless-release 192.0.2.100/32 eth0 2001:db8::100/128 eth0\n" in text
     reload = [line for line in text.splitlines() if line.startswith("ExecReload")]
     assert reload == [
