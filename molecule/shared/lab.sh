@@ -164,26 +164,7 @@ free_subnets() { # a subnet that is routed already would cut somebody off: refus
     command -v ip >/dev/null || return 0
     ip -j route show table all >"$state_dir/routes4.json"
     ip -j -6 route show table all >"$state_dir/routes6.json" 2>/dev/null || echo '[]' >"$state_dir/routes6.json"
-    python3 - "$state_dir/routes4.json" "$state_dir/routes6.json" <<'PYTHON' || exit 1
-import ipaddress, json, sys
-
-wanted = [ipaddress.ip_network("198.51.100.0/24"), ipaddress.ip_network("2001:db8:51::/64")]
-for path in sys.argv[1:]:
-    with open(path, encoding="utf-8") as routes:
-        for route in json.load(routes):
-            try:
-                network = ipaddress.ip_network(route["dst"], strict=False)
-            except ValueError:
-                continue
-            if network.prefixlen == 0 or network.is_multicast or network.is_link_local:
-                continue
-            for subnet in wanted:
-                if network.version == subnet.version and network.overlaps(subnet):
-                    sys.exit(
-                        f"lab: the lab's subnet {subnet} is routed on this machine already"
-                        f" ({route['dst']} by {route.get('dev', 'another table')}): remove that route or network first"
-                    )
-PYTHON
+    python3 "$checkout/molecule/shared/free_subnets.py" "$state_dir/routes4.json" "$state_dir/routes6.json" || exit 1
 }
 
 ready() {
