@@ -82,7 +82,8 @@ def _bind(data: Mapping[str, Any], model: Model) -> str:
     address = str(data.get("address", "*"))
     words = [host_port(address, data.get("port"))]
     if address == "*" and model.ipv6:
-        words = [f"[::]:{data.get('port')}", "v4v6"]
+        # Two sockets: one for both families would show IPv4 clients as ::ffff:192.0.2.1 to servers and in logs.
+        words = [f"*:{data.get('port')},[::]:{data.get('port')}", "v6only"]
     data = dict(data)
     data["crt"] = [
         certificate_path(str(crt), str(model.certificates[str(crt)].get("pem", ""))) if str(crt) in model.certificates else crt

@@ -70,7 +70,7 @@ def test_an_address_and_its_port(address: str, port: Any, written: str) -> None:
     assert host_port(address, port) == written
 
 
-@pytest.mark.parametrize(("ipv6", "written"), [(False, "bind *:80"), (True, "bind [::]:80 v4v6")])
+@pytest.mark.parametrize(("ipv6", "written"), [(False, "bind *:80"), (True, "bind *:80,[::]:80 v6only")])
 def test_a_star_means_what_the_node_has(ipv6: bool, written: str) -> None:
     assert lines({"servers": SERVERS}, "frontend http", {"ipv6": ipv6})[0] == written
 
