@@ -9,36 +9,40 @@ import subprocess
 import pytest
 from testing import lab
 
+# What somebody did, on which nodes: (node, unit, command). What lies on different nodes, or in different roles, is repaired by one run.
 BROKEN_BY_HAND = {
-    "haproxy.cfg": ("lb2", "haproxy", "echo garbage > /etc/haproxy/haproxy.cfg; systemctl restart haproxy || true"),
-    "keepalived.conf": ("lb2", "keepalived", "echo garbage > /etc/keepalived/keepalived.conf; systemctl restart --no-block keepalived"),
-    "keepalived.conf removed": ("lb2", "keepalived", "rm /etc/keepalived/keepalived.conf; systemctl stop keepalived"),
-    "nginx stopped and its site gone": ("web2", "nginx", "rm /etc/nginx/conf.d/hitless.conf; systemctl stop nginx"),
-    "nginx's site": ("web2", "nginx", "for f in /etc/nginx/conf.d/*hitless*; do echo garbage > $f; done; systemctl restart nginx || true"),
-    "rsyslog's file": (
-        "lb2",
-        "rsyslog",
-        "for f in /etc/rsyslog.d/*hitless*; do echo 'garbage(' > $f; done; systemctl restart rsyslog || true",
+    "haproxy.cfg, and nginx stopped and its site gone": (
+        ("lb2", "haproxy", "echo garbage > /etc/haproxy/haproxy.cfg; systemctl restart haproxy || true"),
+        ("web2", "nginx", "rm /etc/nginx/conf.d/hitless.conf; systemctl stop nginx"),
     ),
-    "the unit disabled": ("lb2", "haproxy", "systemctl disable --now haproxy"),
-    "the owner's haproxy.cfg": ("lb1", "haproxy", "echo garbage > /etc/haproxy/haproxy.cfg; systemctl restart haproxy || true"),
+    "keepalived.conf, and rsyslog's file": (
+        ("lb2", "keepalived", "echo garbage > /etc/keepalived/keepalived.conf; systemctl restart --no-block keepalived"),
+        ("lb2", "rsyslog", "for f in /etc/rsyslog.d/*hitless*; do echo 'garbage(' > $f; done; systemctl restart rsyslog || true"),
+    ),
+    "keepalived.conf removed, and nginx's site": (
+        ("lb2", "keepalived", "rm /etc/keepalived/keepalived.conf; systemctl stop keepalived"),
+        ("web2", "nginx", "for f in /etc/nginx/conf.d/*hitless*; do echo garbage > $f; done; systemctl restart nginx || true"),
+    ),
+    "a unit disabled": (("lb2", "haproxy", "systemctl disable --now haproxy"),),
+    "the owner's haproxy.cfg": (("lb1", "haproxy", "echo garbage > /etc/haproxy/haproxy.cfg; systemctl restart haproxy || true"),),
 }
 
 
 @pytest.mark.parametrize("what", BROKEN_BY_HAND)
 def test_broken_by_hand(what: str) -> None:
-    name, unit, command = BROKEN_BY_HAND[what]
     lab.wait_at_home(60)
     with lab.stream(rate=20) as requests:
-        lab.run(name, command)
+        for name, _unit, command in BROKEN_BY_HAND[what]:
+            lab.run(name, command)
         lab.wait_for("the service through the virtual IP", lambda: bool(lab.greeting()))
         play = lab.playbook("site.yml")
         assert play.rc == 0, play.output
-        assert play.changed[name] > 0, play.output
+        assert all(play.changed[name] > 0 for name, _unit, _command in BROKEN_BY_HAND[what]), play.output
         lab.wait_at_home()
-    service = lab.node(name).service(unit)
-    assert service.is_running and service.is_enabled
-    if name != "lb1":
+    for name, unit, _command in BROKEN_BY_HAND[what]:
+        service = lab.node(name).service(unit)
+        assert service.is_running and service.is_enabled, unit
+    if what != "the owner's haproxy.cfg":
         assert requests.lost == [], requests.summary()
 
 
