@@ -39,6 +39,7 @@ from ansible_collections.hitless.lb.plugins.module_utils._fileset import (
     ACTIONS,
     DIGEST_TEXT,
     PRESENT,
+    RUNTIME,
     Change,
     FileSpec,
     Plan,
@@ -188,6 +189,8 @@ class Applier:
         self.journal: dict[str, t.Any] | None = None
         self.restored: dict[str, Entry] = {}
         self.transacted = False
+        # Whether a broken run may have told the service contents that aren't on the disk.
+        self.tell_all = False
         # The probes that held before anything was changed; None while nobody has asked.
         self.good_before: list[Probe] | None = None
         self.result = Result(digest=self.digest)
@@ -302,6 +305,7 @@ class Applier:
         wanted = plan.action
         if self.journal and self.journal["told"]:
             wanted = strongest([wanted, self.journal["action"] if self.journal["action"] in ACTIONS else "reload"])
+            self.tell_all = True
         known = [Probe.from_dict(raw) for raw in self.state.get("probes", [])]
         decision = self._decide_unchanged(status, plan, known) if wanted == "none" else self._decide_changed(wanted, known)
         if decision.action == "reload" and not status.can_reload:
@@ -314,6 +318,11 @@ class Applier:
         deaf = [probe for probe, answer in answers if not answer.reached]
         if any(not probe.running for probe in deaf):
             return Decision("restart", f"it didn't answer before: {deaf[0].label}")
+        if wanted == RUNTIME:
+            # What it runs has to be this very set but for the contents that it can be told.
+            others = [probe for probe, answer in self._poll(self.request.probes, POLL) if probe.running and not answer.ok]
+            if others:
+                return Decision("reload", "it runs another set than its files say", escalate=bool(deaf))
         return Decision(wanted, "its files change", escalate=bool(deaf))
 
     def _decide_unchanged(self, status: UnitStatus, plan: Plan, known: t.Sequence[Probe]) -> Decision:
@@ -333,6 +342,9 @@ class Applier:
             stale = self._stale(status, plan)
             if stale:
                 return Decision(strongest(spec.action for spec in stale), f"{stale[0].path} is newer than what it runs")
+        for spec in self._told_at_runtime:
+            if spec.runtime and not spec.runtime.question().ask().ok:
+                return Decision(RUNTIME, f"it has another content of {spec.path}")
         return Decision("none")
 
     def _decide_absent(self, status: UnitStatus, plan: Plan, found: t.Mapping[str, t.Any]) -> Decision:
@@ -361,7 +373,7 @@ class Applier:
         stale: list[FileSpec] = []
         for spec in self.request.files:
             identity = identity_of(spec.path)
-            if spec.state != PRESENT or spec.action == "none" or spec.path in mended or identity is None:
+            if spec.state != PRESENT or spec.action in ("none", RUNTIME) or spec.path in mended or identity is None:
                 continue
             known = record.get(spec.path)
             if identity[2] / 1e9 <= read_at or known == list(identity):
@@ -370,6 +382,27 @@ class Applier:
                 continue
             stale.append(spec)
         return stale
+
+    # -- telling the running service ---------------------------------------------------------------------------------
+
+    @property
+    def _told_at_runtime(self) -> list[FileSpec]:
+        """The files whose content the running service can be told."""
+        return [spec for spec in self.request.files if spec.action == RUNTIME and spec.state == PRESENT]
+
+    def _questions(self) -> tuple[Probe, ...]:
+        """What the service must say of these files, however they got there."""
+        return tuple(spec.runtime.question() for spec in self._told_at_runtime if spec.runtime)
+
+    def _tell(self, plan: Plan) -> str | None:
+        """Tell the service what has changed, then look; returns what is wrong."""
+        changed = set(plan.changed_files)
+        for spec in self._told_at_runtime:
+            if spec.runtime and (self.tell_all or spec.path in changed or not spec.runtime.question().ask().ok):
+                problem = spec.runtime.run(spec.content)
+                if problem:
+                    return problem
+        return self._look((*self.request.probes, *self._questions()))
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -498,7 +531,7 @@ class Applier:
             return []
         before: dict[str, t.Any] = {"active": status.active_state, "unit_file": status.unit_file_state or "absent"}
         after = dict(before)
-        if decision.action in ("start", "restart", "reload"):
+        if decision.action in ("start", "restart", "reload", RUNTIME):
             after["active"] = f"active ({decision.action}: {decision.reason})"
         elif decision.action == "stop":
             after["active"] = f"inactive (stop: {decision.reason})"
@@ -591,7 +624,8 @@ class Applier:
             status = self._status()
             if status.load_state not in ("loaded", "not-found", "masked"):
                 raise ApplyError(f"systemd can't use {self.unit} with its new files: it is {status.load_state}")
-            if unmasked:
+            if unmasked or (plan.of_units and not removing):
+                # The unit may have come with these files.
                 enable = self._enable_change(status, self.request.enabled, removing)
         if enable == "enable":
             # Before the start: aliases come with it (rsyslog's socket triggers syslog.service, which is one).
@@ -599,9 +633,18 @@ class Applier:
         if decision.action == "stop":
             self._must(self.systemd.stop(self.unit), f"{self.unit} couldn't be stopped")
         elif decision.action != "none":
-            probes = () if removing else self.request.probes
-            problem = self._act(decision.action, probes)
-            if problem and decision.action == "reload" and decision.escalate:
+            probes = () if removing else (*self.request.probes, *self._questions())
+            action = decision.action
+            problem = self._tell(plan) if action == RUNTIME else self._act(action, probes)
+            if problem and action == RUNTIME:
+                # The checkers were content with these files, so a reload takes what can't be told.
+                self.result.warnings.append(
+                    f"{self.unit} wouldn't take the new content while it runs, so it was told to read its files: {self.safe(problem)}"
+                )
+                self.result.action = action = self._open["action"] = "reload" if self._status().can_reload else "restart"
+                write_json(self.store.journal_path, self._open)
+                problem = self._act(action, probes)
+            if problem and action == "reload" and decision.escalate:
                 self.result.action = "restart"
                 problem = self._act("restart", probes)
             if problem:
@@ -797,7 +840,8 @@ class Applier:
             if self._open["told"] or not status.active:
                 known = [Probe.from_dict(raw) for raw in self.state.get("probes", [])]
                 probes = known if self.good_before is None else self.good_before
-                gentle = self._open["action"] == "reload" and status.active and status.can_reload
+                # What was told at runtime is gone with a reload, too: the service reads its files.
+                gentle = self._open["action"] in ("reload", RUNTIME) and status.active and status.can_reload
                 problem = self._act("reload" if gentle else "restart", probes)
                 if problem and gentle:
                     problem = self._act("restart", probes)

@@ -17,6 +17,7 @@ from ansible_collections.hitless.lb.plugins.module_utils._files import (
     ABSENT,
     DIRECTORY,
     FILE,
+    LINK,
     NOTHING,
     OTHER,
     Entry,
@@ -26,6 +27,7 @@ from ansible_collections.hitless.lb.plugins.module_utils._files import (
     read_entry,
     text_of,
 )
+from ansible_collections.hitless.lb.plugins.module_utils._runtime import Runtime
 from ansible_collections.hitless.lb.plugins.module_utils._store import Store
 
 DIGEST_TEXT = "@HITLESS_DIGEST@"
@@ -35,7 +37,9 @@ TAKEN_OUT = "taken_out"
 
 BESIDE = "beside"
 
-ACTIONS = ("none", "reload", "restart")
+# In the order of their strength. With "runtime" the running service is told a new content over its socket.
+RUNTIME = "runtime"
+ACTIONS = ("none", RUNTIME, "reload", "restart")
 
 UNIT_FILE_FOLDERS = ("/etc/systemd/", "/run/systemd/", "/usr/lib/systemd/", "/usr/local/lib/systemd/", "/lib/systemd/")
 
@@ -50,7 +54,11 @@ def strongest(actions: t.Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class FileSpec:
-    """One file of a set, as the caller wants it."""
+    """One file of a set, as the caller wants it.
+
+    With ``link`` it is a symbolic link to that path. ``original`` is a place that somebody else agreed to (a diversion of
+    dpkg's): what the path had goes there, and what lies there at the end comes back, whoever put it there.
+    """
 
     path: str
     content: bytes = b""
@@ -61,15 +69,31 @@ class FileSpec:
     state: str = PRESENT
     action: str = "reload"
     keep_original: str = BESIDE
+    runtime: Runtime | None = None
+    link: str = ""
+    original: str = ""
+
+    @property
+    def entry(self) -> Entry:
+        """What is to lie at the path, with the caller's own owner."""
+        return Entry(kind=LINK, target=self.link) if self.link else Entry(kind=FILE, data=self.content, mode=self.mode)
 
 
 def digest_of(specs: t.Iterable[FileSpec]) -> str:
     """A name for what the service reads: the same for the same paths and contents, another for any other.
 
-    Files that ask nothing of the service aren't part of it, so that a change of one doesn't look like another set.
+    Files that ask nothing of the service aren't part of it, so that a change of one doesn't look like another set. Nor is
+    the content of one that can be told at runtime: the service says itself which one it has.
     """
     asking = [spec for spec in specs if spec.action != "none"]
-    parts = sorted([spec.path, spec.state, checksum(spec.content) if spec.state == PRESENT else ""] for spec in asking)
+    parts = sorted(
+        [
+            spec.path,
+            spec.state,
+            (f"link to {spec.link}" if spec.link else checksum(spec.content)) if spec.state == PRESENT and spec.action != RUNTIME else "",
+        ]
+        for spec in asking
+    )
     return hashlib.sha256(json.dumps(parts).encode("utf-8")).hexdigest()[:32]
 
 
@@ -184,11 +208,13 @@ class Planner:
                 self._change(spec.path, before, NOTHING, action=spec.action, sensitive=spec.sensitive)
         else:
             if before.exists and not ours and original is None:
-                original = self._keep(spec, before, None)
+                original = self._keep(spec, before, spec.original or None)
             missing_parents(spec.path)
-            after = Entry(kind=FILE, data=spec.content, mode=spec.mode, uid=uid, gid=gid)
+            after = dataclasses.replace(spec.entry, uid=uid, gid=gid)
             if not before.same_content(after):
-                self._change(spec.path, before, after, action=spec.action, sensitive=spec.sensitive)
+                # A service can be told a new content of what it has read, not a new file.
+                action = "reload" if spec.action == RUNTIME and before.kind != FILE else spec.action
+                self._change(spec.path, before, after, action=action, sensitive=spec.sensitive)
             elif not before.same_attributes(after):
                 self._change(spec.path, before, after, sensitive=spec.sensitive)
         self.plan.records[spec.path] = {
@@ -198,11 +224,15 @@ class Planner:
             "sensitive": spec.sensitive,
             "original": original,
         }
+        if spec.original:
+            # Whatever dpkg puts there later is what comes back, also where there was nothing at first.
+            self.plan.records[spec.path] |= {"original": spec.original, "diverted": True}
 
     def unwanted(self, path: str) -> None:
         """Plan for a file that was managed and isn't any more: the original comes back, or the path goes."""
         record = self.records[path]
-        details = {"action": record["action"], "sensitive": record["sensitive"]}
+        action = "reload" if record["action"] == RUNTIME else record["action"]
+        details = {"action": action, "sensitive": record["sensitive"]}
         before = self._look(path)
         place: str = record.get("original") or ""
         kept = self._look(place) if place else NOTHING
@@ -213,7 +243,7 @@ class Planner:
             elif kept.exists:
                 self.plan.warnings.append(f"{path} was there again, so what had been taken out of its place stays in {place}")
             return
-        if place and not kept.exists:
+        if place and not kept.exists and not record.get("diverted"):
             self.plan.warnings.append(f"the original of {path} isn't in {place} any more, so it can't be given back")
         if before.kind == ABSENT and kept.kind == ABSENT:
             return

@@ -10,6 +10,7 @@ import ipaddress
 import json
 import os
 import select
+import shlex
 import socket
 import struct
 import time
@@ -182,6 +183,13 @@ def certificate(path: str) -> dict[str, t.Any]:
     except OSError:
         return {"exists": False, "mtime": None}
     return {"exists": True, "mtime": int(status.st_mtime)}
+
+
+def said(command: str) -> str | None:
+    """What a program tells about itself; None when it isn't there or fails."""
+    words = shlex.split(command)
+    outcome = run(words, 10) if words else None
+    return outcome.stdout if outcome is not None and outcome.rc == 0 else None
 
 
 def has_ipv6() -> bool:

@@ -152,20 +152,26 @@ def _ask_http(probe: Probe, limit: float) -> Answer:
     return probe.judge(body)
 
 
-def _ask_unix(probe: Probe, limit: float) -> Answer:
+def converse(path: str, text: str | None, limit: float) -> str:
+    """Say one thing on a socket and read the answer to its end; with nothing to say, only look that somebody listens."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(limit)
-        connection.connect(probe.target)
-        if probe.send is None:
-            return Answer(True, True)
-        connection.sendall(probe.send.encode("utf-8") + b"\n")
+        connection.connect(path)
+        if text is None:
+            return ""
+        connection.sendall(text.encode("utf-8") + b"\n")
         received = b""
         while len(received) < ANSWER_SIZE:
             block = connection.recv(65536)
             if not block:
                 break
             received += block
-    return probe.judge(received.decode("utf-8", "replace"))
+    return received.decode("utf-8", "replace")
+
+
+def _ask_unix(probe: Probe, limit: float) -> Answer:
+    said = converse(probe.target, probe.send, limit)
+    return Answer(True, True) if probe.send is None else probe.judge(said)
 
 
 def is_bound(table: t.Iterable[tuple[str, int, str]], address: str, port: int) -> bool:

@@ -54,8 +54,17 @@ def find_program(name: str) -> str | None:
     return None
 
 
-def run(argv: t.Sequence[str], timeout: float = 60.0, extra: t.Mapping[str, str] | None = None) -> Outcome:
-    """Run a program to its end. A missing program is 127, one that takes too long is killed and is 124."""
+def run(
+    argv: t.Sequence[str],
+    timeout: float = 60.0,
+    extra: t.Mapping[str, str] | None = None,
+    cwd: str = "/",
+    account: tuple[int, int] | None = None,
+) -> Outcome:
+    """Run a program to its end. A missing program is 127, one that takes too long is killed and is 124.
+
+    ``account`` is the user and the group that it runs as, without any other group.
+    """
     program = find_program(argv[0])
     if program is None:
         return Outcome(NOT_FOUND, "", f"{argv[0]}: not found")
@@ -66,8 +75,13 @@ def run(argv: t.Sequence[str], timeout: float = 60.0, extra: t.Mapping[str, str]
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment(extra),
-            cwd="/",
+            cwd=cwd,
             start_new_session=True,
+            user=account[0] if account else None,
+            group=account[1] if account else None,
+            # Only root can give groups up, and only root has another account.
+            extra_groups=[] if account and os.geteuid() == 0 else None,
+            umask=0o022 if account else -1,
         )
     except OSError as error:
         return Outcome(NOT_FOUND, "", f"{program}: {error.strerror}")

@@ -38,21 +38,13 @@ options:
     default: 2
 author:
   - hitless.lb contributors (!UNKNOWN)
+extends_documentation_fragment: [hitless.lb.attributes]
 attributes:
   check_mode:
-    description: Can run in check mode and return what it would return otherwise.
     support: full
   diff_mode:
-    description: Returns details on what has changed.
     support: none
     details: Nothing ever changes.
-  idempotent:
-    description: Running it twice in a row changes nothing the second time.
-    support: full
-  platform:
-    description: Where it runs.
-    support: full
-    platforms: debian
 seealso:
   - module: hitless.lb.node_info
 """
@@ -154,6 +146,7 @@ import io
 import ipaddress
 import json
 import os
+import re
 import socket
 import ssl
 import stat
@@ -176,6 +169,7 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
 
 KEEPALIVED_DUMP = "/tmp/keepalived.json"
 KEEPALIVED_CONFIG = "/etc/keepalived/keepalived.conf"
+HAPROXY_PROGRAM = "/usr/sbin/haproxy"
 STATES = {0: "INIT", 1: "BACKUP", 2: "MASTER", 3: "FAULT"}
 SCREEN_SIZE = 262144
 
@@ -326,6 +320,14 @@ def is_ready(keepalived: t.Mapping[str, t.Any], haproxy: t.Mapping[str, t.Any]) 
     return bool(keepalived["active"]) and well and (bool(haproxy["answering"]) or not haproxy["version"])
 
 
+def haproxy_version(package: str, program: str = HAPROXY_PROGRAM) -> str:
+    """The version of HAProxy: of its package, or what a program says that was built and has the package's place."""
+    if not os.path.islink(program):
+        return package
+    match = re.search(r"(?m)^HA-?Proxy version (\S+)", run([program, "-v"]).stdout)
+    return match.group(1) if match else package
+
+
 def collect(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Everything at once."""
     limit = params["timeout"]
@@ -353,7 +355,7 @@ def collect(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     haproxy: dict[str, t.Any] = {
         "active": units["haproxy.service"].active,
         "answering": False,
-        "version": versions.get("haproxy", ""),
+        "version": haproxy_version(versions.get("haproxy", "")),
         "backends": [],
     }
     if os.path.exists(params["haproxy_socket"]):

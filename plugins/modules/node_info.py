@@ -38,6 +38,13 @@ options:
     type: list
     elements: path
     default: []
+  programs:
+    description:
+      - Commands by which programs tell about themselves, such as V(haproxy -vv).
+      - Each runs for 10 seconds at most, with a plain environment and without a shell.
+    type: list
+    elements: str
+    default: []
   neighbors:
     description:
       - IPv4 or IPv6 addresses for which the network is asked who answers.
@@ -53,21 +60,13 @@ requirements:
   - Debian or a relative of it (C(dpkg-query), C(apt-cache)), C(ip) of iproute2
 author:
   - hitless.lb contributors (!UNKNOWN)
+extends_documentation_fragment: [hitless.lb.attributes]
 attributes:
   check_mode:
-    description: Can run in check mode and return what it would return otherwise.
     support: full
   diff_mode:
-    description: Returns details on what has changed.
     support: none
     details: Nothing ever changes.
-  idempotent:
-    description: Running it twice in a row changes nothing the second time.
-    support: full
-  platform:
-    description: Where it runs.
-    support: full
-    platforms: debian
 seealso:
   - module: hitless.lb.package_claim
   - module: hitless.lb.service_config
@@ -187,6 +186,11 @@ certificates:
   returned: always
   type: dict
   sample: {/etc/ssl/private/site.pem: {exists: true, mtime: 1760000000}}
+programs:
+  description: For every command in O(programs) what it said, null where there is no such program or it failed.
+  returned: always
+  type: dict
+  sample: {haproxy -vv: "HAProxy version 3.0.11 (and so on)"}
 neighbors:
   description: For every address in O(neighbors) the MAC that answers, V(local) when the node has it itself, null when nobody answers.
   returned: always
@@ -209,6 +213,7 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "units": {"type": "list", "elements": "str", "default": []},
     "sysctls": {"type": "list", "elements": "str", "default": []},
     "certificates": {"type": "list", "elements": "path", "default": []},
+    "programs": {"type": "list", "elements": "str", "default": []},
     "neighbors": {"type": "list", "elements": "str", "default": []},
     "neighbor_interface": {"type": "str"},
 }
@@ -238,6 +243,7 @@ def collect(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         },
         "sysctls": {name: _node.sysctl(name) for name in params["sysctls"]},
         "certificates": {path: _node.certificate(path) for path in params["certificates"]},
+        "programs": {command: _node.said(command) for command in params["programs"]},
         "neighbors": _node.neighbours(params["neighbors"], params["neighbor_interface"] or "", interfaces),
     }
 

@@ -35,6 +35,13 @@ options:
     type: list
     elements: str
     default: []
+  adopt:
+    description:
+      - Packages that are installed already and belong to the claim all the same, because something that the role did brought them.
+      - Used with O(state=present) only.
+    type: list
+    elements: str
+    default: []
   units:
     description:
       - systemd units that those packages bring. A name without a suffix means a service.
@@ -52,20 +59,12 @@ options:
     default: present
 author:
   - hitless.lb contributors (!UNKNOWN)
+extends_documentation_fragment: [hitless.lb.attributes]
 attributes:
   check_mode:
-    description: Can run in check mode and return what it would return otherwise.
     support: full
   diff_mode:
-    description: Returns details on what has changed.
     support: full
-  idempotent:
-    description: Running it twice in a row changes nothing the second time.
-    support: full
-  platform:
-    description: Where it runs.
-    support: full
-    platforms: debian
 seealso:
   - module: hitless.lb.node_info
   - module: hitless.lb.service_config
@@ -155,6 +154,7 @@ from ansible_collections.hitless.lb.plugins.module_utils._systemd import Systemd
 ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
     "packages": {"type": "list", "elements": "str", "default": []},
+    "adopt": {"type": "list", "elements": "str", "default": []},
     "units": {"type": "list", "elements": "str", "default": []},
     "state": {"type": "str", "choices": ["present", "absent", "forget"], "default": "present"},
 }
@@ -180,7 +180,8 @@ def removable(packages: t.Collection[str], installed: t.Collection[str], runner:
     own = sorted(name for name in packages if name in installed)
     if not own:
         return []
-    simulate = ("apt-get", "--simulate", "--quiet=2", "-o", "Debug::NoLocking=true")
+    # A mere suggestion keeps nothing: Python's of binutils would keep half a compiler.
+    simulate = ("apt-get", "--simulate", "--quiet=2", "-o", "Debug::NoLocking=true", "-o", "APT::AutoRemove::SuggestsImportant=false")
     going = ask(*simulate, "remove", "--auto-remove", *own) - ask(*simulate, "autoremove")
     return own + sorted((going & ask("apt-mark", "showauto")) - set(own))
 
@@ -214,7 +215,9 @@ class Claim:
         if outcome.rc != 0:
             raise FilesError(f"systemctl daemon-reload failed: {outcome.output}")
 
-    def present(self, packages: t.Sequence[str], units: t.Sequence[str], installed: t.Collection[str]) -> dict[str, t.Any]:
+    def present(
+        self, packages: t.Sequence[str], units: t.Sequence[str], installed: t.Collection[str], adopt: t.Sequence[str] = ()
+    ) -> dict[str, t.Any]:
         missing = [name for name in packages if name not in installed]
         masked: list[str] = []
         if missing:
@@ -230,7 +233,8 @@ class Claim:
                 if self.claim["units"][name]["found"] == "absent" and not os.path.lexists(link) and (ours or not status.exists):
                     masked.append(name)
                     self.claim["masks"] = sorted({*self.claim["masks"], name})
-            self.claim["packages"] = sorted({*self.claim["packages"], *missing})
+        if missing or adopt:
+            self.claim["packages"] = sorted({*self.claim["packages"], *missing, *adopt})
         self.changed = self.claim != (self.found or new_claim()) or bool(masked)
         if self.changed and not self.check:
             self.store.write_claim(self.claim)
@@ -286,7 +290,7 @@ def main() -> None:
     try:
         claim = Claim(Store(params["name"]), Systemd(), module.check_mode)
         if params["state"] == "present":
-            result = claim.present(params["packages"], params["units"], installed_packages(params["packages"]))
+            result = claim.present(params["packages"], params["units"], installed_packages(params["packages"]), params["adopt"])
         elif params["state"] == "absent":
             result = claim.absent()
             result["removable"] = removable(result["packages"], installed_packages(result["packages"]))

@@ -58,7 +58,18 @@ options:
       content:
         description:
           - The whole content. The text V(@HITLESS_DIGEST@) in it is replaced by RV(digest).
-          - Required unless O(files[].state=taken_out).
+          - Required unless O(files[].link) is given or O(files[].state=taken_out).
+        type: str
+      link:
+        description:
+          - Make the path a symbolic link to this absolute path in place of a file. The checkers see the link, too.
+          - Owner, group and mode don't matter then.
+        type: str
+      original:
+        description:
+          - An absolute path to which dpkg diverts O(files[].path) (C(dpkg-divert)). What is found at the path is kept there,
+            and what lies there when the path is given back comes back, also if a package put it there meanwhile.
+          - O(files[].keep_original) doesn't matter then.
         type: str
       owner:
         description: Name or number of the user who owns the file.
@@ -89,9 +100,54 @@ options:
           - What a change of the content asks of the service.
           - A change of owner or mode alone is made, but asks nothing of the service.
           - For files in C(/etc/systemd) systemd is reloaded by itself, so a drop-in needs V(none) or V(restart).
+          - With V(runtime) the running service is told a new content over its socket, see O(files[].runtime). Where
+            nothing else changes, no reload is made. A file that comes or goes takes a reload; so does a content that
+            the service won't take this way, with a warning.
         type: str
-        choices: [none, reload, restart]
+        choices: [none, runtime, reload, restart]
         default: reload
+      runtime:
+        description:
+          - How the running service is told a new content of this file, and how it says which one it has. Needed for
+            O(files[].action=runtime).
+          - The content isn't part of RV(digest); O(files[].runtime.ask) tells instead whether the service has it, in
+            every run.
+        type: dict
+        suboptions:
+          unix:
+            description: The service's socket. Each command is a connection of its own, whose answer is read to its end.
+            type: path
+            required: true
+          ask:
+            description: The question which content the service has.
+            type: str
+            required: true
+          expect:
+            description: Regular expression that the answer matches when the service has this content.
+            type: str
+            required: true
+          unused:
+            description: Regular expression that the answer matches when the service doesn't use this file. Then it is told nothing.
+            type: str
+          tell:
+            description: The commands that bring it the new content, in order.
+            type: list
+            elements: dict
+            required: true
+            suboptions:
+              send:
+                description: The command. The text V(@HITLESS_CONTENT@) in it is replaced by the content.
+                type: str
+                required: true
+              expect:
+                description: Regular expression that the answer matches when the command was obeyed.
+                type: str
+                required: true
+          give_up:
+            description: Commands that take back what was begun, when one of O(files[].runtime.tell) wasn't obeyed.
+            type: list
+            elements: str
+            default: []
       keep_original:
         description:
           - Where a foreign file is kept that lies at the path when it is replaced the first time.
@@ -197,21 +253,15 @@ notes:
   - Two runs for the same set wait for each other, up to 60 seconds.
 author:
   - hitless.lb contributors (!UNKNOWN)
+extends_documentation_fragment: [hitless.lb.attributes]
 attributes:
   check_mode:
-    description: Can run in check mode and return what it would return otherwise.
     support: full
     details: The files are staged and validated as in a real run.
   diff_mode:
-    description: Returns details on what has changed.
     support: full
     details: The content of sensitive files is hidden.
-  idempotent:
-    description: Running it twice in a row changes nothing the second time.
-    support: full
   platform:
-    description: Where it runs.
-    support: full
     platforms: linux
 seealso:
   - module: hitless.lb.node_info
@@ -261,6 +311,27 @@ EXAMPLES = r"""
       - http: http://127.0.0.1/healthz
         host: www.example.com
 
+- name: Renew a certificate in the running HAProxy, without a reload when nothing else changes
+  hitless.lb.service_config:
+    name: haproxy
+    unit: haproxy
+    files:
+      - path: /etc/haproxy/www.pem
+        content: "{{ vault_www }}"
+        mode: "0600"
+        sensitive: true
+        action: runtime
+        runtime:
+          unix: /run/haproxy/admin.sock
+          ask: show ssl cert /etc/haproxy/www.pem
+          expect: "^SHA1 FingerPrint: {{ www_sha1 }}$"
+          tell:
+            - send: "set ssl cert /etc/haproxy/www.pem <<\n@HITLESS_CONTENT@\n"
+              expect: Transaction (created|updated)
+            - send: commit ssl cert /etc/haproxy/www.pem
+              expect: Success
+          give_up: [abort ssl cert /etc/haproxy/www.pem]
+
 - name: Give everything back
   hitless.lb.service_config:
     name: nginx_web
@@ -277,7 +348,8 @@ changed_files:
   sample: [/etc/haproxy/haproxy.cfg]
 action:
   description:
-    - What was asked of the service (in check mode, would be) - V(none), V(reload), V(restart), V(start) or V(stop).
+    - What was asked of the service (in check mode, would be) - V(none), V(runtime), V(reload), V(restart), V(start) or
+      V(stop).
     - A reload becomes V(restart) where the unit knows no reload.
   returned: always
   type: str
@@ -315,8 +387,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hitless.lb.plugins.module_utils._apply import Applier, ApplyError, Request, Result
 from ansible_collections.hitless.lb.plugins.module_utils._files import FilesError
-from ansible_collections.hitless.lb.plugins.module_utils._fileset import TAKEN_OUT, FileSpec, problems_of
+from ansible_collections.hitless.lb.plugins.module_utils._fileset import RUNTIME, TAKEN_OUT, FileSpec, problems_of
 from ansible_collections.hitless.lb.plugins.module_utils._probe import KINDS, Probe
+from ansible_collections.hitless.lb.plugins.module_utils._runtime import Runtime, to_runtime
 from ansible_collections.hitless.lb.plugins.module_utils._sandbox import Check
 from ansible_collections.hitless.lb.plugins.module_utils._store import Store
 from ansible_collections.hitless.lb.plugins.module_utils._systemd import Systemd
@@ -335,15 +408,34 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
         "options": {
             "path": {"type": "str", "required": True},
             "content": {"type": "str"},
+            "link": {"type": "str"},
+            "original": {"type": "str"},
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
             "mode": {"type": "str", "default": "0644"},
             "sensitive": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "taken_out"], "default": "present"},
-            "action": {"type": "str", "choices": ["none", "reload", "restart"], "default": "reload"},
+            "action": {"type": "str", "choices": ["none", "runtime", "reload", "restart"], "default": "reload"},
             "keep_original": {"type": "str", "choices": ["beside", "state"], "default": "beside"},
+            "runtime": {
+                "type": "dict",
+                "options": {
+                    "unix": {"type": "path", "required": True},
+                    "ask": {"type": "str", "required": True},
+                    "expect": {"type": "str", "required": True},
+                    "unused": {"type": "str"},
+                    "tell": {
+                        "type": "list",
+                        "elements": "dict",
+                        "required": True,
+                        "options": {"send": {"type": "str", "required": True}, "expect": {"type": "str", "required": True}},
+                    },
+                    "give_up": {"type": "list", "elements": "str", "default": []},
+                },
+            },
         },
-        "required_if": [("state", "present", ["content"])],
+        "required_if": [("state", "present", ["content", "link"], True)],
+        "mutually_exclusive": [("content", "link")],
     },
     "validate": {"type": "list", "elements": "raw", "default": []},
     "probe": {
@@ -382,6 +474,25 @@ def to_spec(raw: t.Mapping[str, t.Any]) -> FileSpec:
         raise BadParameter(f"files: mode {raw['mode']!r} of {raw['path']} isn't octal; write it in quotes, such as '0644'")
     if raw["state"] == TAKEN_OUT and raw["content"] is not None:
         raise BadParameter(f"files: {raw['path']} is taken out and has a content; only one of them can be meant")
+    for key in ("link", "original"):
+        place = raw.get(key)
+        if place is not None and raw["state"] == TAKEN_OUT:
+            raise BadParameter(f"files: {raw['path']} is taken out and has {key}; only one of them can be meant")
+        if place is not None and (not place.startswith("/") or os.path.normpath(place) != place or place == raw["path"]):
+            raise BadParameter(
+                f"files: {key} {place!r} of {raw['path']} isn't another absolute path without '..', double or trailing slashes"
+            )
+    runtime: Runtime | None = None
+    if raw["action"] == RUNTIME and not raw.get("runtime"):
+        raise BadParameter(f"files: {raw['path']} has action runtime, but nothing says how the service is told; write runtime")
+    if raw.get("runtime"):
+        if raw["action"] != RUNTIME:
+            raise BadParameter(f"files: runtime of {raw['path']} means nothing to action {raw['action']}; write action runtime")
+        if raw.get("link"):
+            raise BadParameter(f"files: {raw['path']} is a link and has runtime; only a content can be told")
+        runtime = to_runtime(raw["runtime"])
+        if runtime.problem():
+            raise BadParameter(f"files: runtime of {raw['path']}: {runtime.problem()}")
     return FileSpec(
         path=raw["path"],
         content=(raw["content"] or "").encode("utf-8"),
@@ -392,6 +503,9 @@ def to_spec(raw: t.Mapping[str, t.Any]) -> FileSpec:
         state=raw["state"],
         action=raw["action"],
         keep_original=raw["keep_original"],
+        link=raw.get("link") or "",
+        original=raw.get("original") or "",
+        runtime=runtime,
     )
 
 

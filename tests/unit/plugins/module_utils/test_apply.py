@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.hitless.lb.plugins.module_utils import _apply, _sandbox
-from ansible_collections.hitless.lb.plugins.module_utils._apply import ApplyError, signals_held
+from ansible_collections.hitless.lb.plugins.module_utils import _apply, _fileset, _sandbox
+from ansible_collections.hitless.lb.plugins.module_utils._apply import Applier, ApplyError, signals_held
 from ansible_collections.hitless.lb.plugins.module_utils._files import FilesError
-from ansible_collections.hitless.lb.plugins.module_utils._fileset import DIGEST_TEXT
+from ansible_collections.hitless.lb.plugins.module_utils._fileset import DIGEST_TEXT, FileSpec
 from ansible_collections.hitless.lb.plugins.module_utils._process import Outcome
 from ansible_collections.hitless.lb.plugins.module_utils._sandbox import Check, SandboxUnavailable
 
@@ -798,3 +798,66 @@ def test_sensitive_contents_stay_out_of_everything(host: t.Any) -> None:
 def test_secrets_that_are_named_stay_out_of_messages(host: t.Any) -> None:
     applier = host.applier(host.spec(host.main, "x"), secrets=("xyzzy",))
     assert applier.explain("it said xyzzy.") == "it said ********."
+
+
+def diverted(host: t.Any, target: str) -> FileSpec:
+    """A link in the place of a program that a package may bring, as dpkg-divert has it."""
+    program = host.etc / "program"
+    return FileSpec(str(program), link=target, original=f"{program}.distrib", owner=str(os.getuid()), group=str(os.getgid()))
+
+
+def test_a_link_is_seen_by_the_checker_and_its_target_is_part_of_the_digest(host: t.Any) -> None:
+    program = host.etc / "program"
+    program.write_text("theirs")
+    one = host.present(diverted(host, "/opt/one"), *host.set(), checks=(Check(("test", "-L", str(program))),))
+    assert os.readlink(program) == "/opt/one" and Path(f"{program}.distrib").read_text() == "theirs"
+    again = host.present(diverted(host, "/opt/one"), *host.set())
+    assert (again.changed, host.manager.asked) == (False, [])
+    two = host.present(diverted(host, "/opt/two"), *host.set())
+    assert (two.action, two.digest != one.digest) == ("reload", True)
+    assert os.readlink(program) == "/opt/two" and Path(f"{program}.distrib").read_text() == "theirs"
+
+
+def test_a_link_that_the_service_does_not_take_is_rolled_back(host: t.Any) -> None:
+    program = host.etc / "program"
+    program.write_text("theirs")
+    program.chmod(0o755)
+    host.present(*host.set())
+    with pytest.raises(ApplyError):
+        host.present(diverted(host, "/opt/one"), *host.set("good refuse"), probes=(host.probe("refuse"),))
+    assert (program.read_text(), program.stat().st_mode & 0o777) == ("theirs", 0o755)
+    assert not Path(f"{program}.distrib").exists()
+
+
+def test_what_a_package_put_beside_a_link_comes_back(host: t.Any) -> None:
+    program = host.etc / "program"
+    host.present(diverted(host, "/opt/one"), *host.set())
+    # Installed later, and dpkg diverted it.
+    Path(f"{program}.distrib").write_text("the package's")
+    result = host.present(*host.set())
+    assert (program.read_text(), result.action, result.warnings) == ("the package's", "reload", [])
+    assert not Path(f"{program}.distrib").exists()
+
+
+def test_a_link_without_an_original_goes_without_a_warning(host: t.Any) -> None:
+    before = host.tree()
+    host.present(diverted(host, "/opt/one"), *host.set())
+    assert host.absent().warnings == []
+    assert host.tree() == before
+
+
+def test_a_unit_that_comes_with_the_files_is_enabled_in_the_same_run(host: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = host.root / "etc-systemd"
+    monkeypatch.setattr(_fileset, "UNIT_FILE_FOLDERS", (str(folder),))
+    monkeypatch.setattr(Applier, "_refuse_impossible_unit", lambda _self, _status: None)
+    host.manager.installed = False
+    reload = host.manager.daemon_reload
+
+    def found_by_the_reload() -> Outcome:
+        host.manager.installed = True
+        return t.cast(Outcome, reload())
+
+    monkeypatch.setattr(host.manager, "daemon_reload", found_by_the_reload)
+    result = host.present(host.spec(folder / "thing.service", "[Service]"), *host.set())
+    assert (result.action, host.manager.enabled) == ("start", True)
+    assert host.present(host.spec(folder / "thing.service", "[Service]"), *host.set()).changed is False

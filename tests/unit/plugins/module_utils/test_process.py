@@ -44,3 +44,10 @@ def test_a_time_limit_ends_its_children_too() -> None:
 
 def test_it_is_away_from_our_signals() -> None:
     assert int(run(["sh", "-c", "ps -o sid= -p $$ 2>/dev/null || cut -d' ' -f6 /proc/$$/stat"]).stdout) != os.getsid(0)
+
+
+def test_another_account_and_folder(tmp_path: Path) -> None:
+    # Only root can be somebody else.
+    account = (os.getuid(), os.getgid()) if os.getuid() else (65534, 65534)
+    outcome = run(["sh", "-c", "id -u; id -g; pwd; umask"], cwd=str(tmp_path), account=account)
+    assert outcome.stdout.split() == [str(account[0]), str(account[1]), str(tmp_path), "0022"], outcome.output

@@ -239,3 +239,16 @@ def keepalived_with(state: str, effective: int) -> dict[str, Any]:
 )
 def test_ready(keepalived: dict[str, Any], haproxy: dict[str, Any], ready: bool) -> None:
     assert lb_status.is_ready(keepalived, haproxy) is ready
+
+
+def test_the_version_is_the_one_of_the_program_that_has_the_packages_place(tmp_path: Path) -> None:
+    built = tmp_path / "built"
+    built.write_text("#!/bin/sh\necho 'HAProxy version 3.0.11-abc 2025/06/02 - https://haproxy.org/'\n", encoding="utf-8")
+    built.chmod(0o755)
+    program = tmp_path / "haproxy"
+    assert lb_status.haproxy_version("2.6.12-1", str(program)) == "2.6.12-1"
+    program.symlink_to(built)
+    assert lb_status.haproxy_version("2.6.12-1", str(program)) == "3.0.11-abc"
+    program.unlink()
+    program.symlink_to(tmp_path / "missing")
+    assert lb_status.haproxy_version("2.6.12-1", str(program)) == "2.6.12-1"

@@ -38,13 +38,19 @@ def test_everything_that_is_documented_is_returned() -> None:
 
 def test_what_was_asked_for_is_answered_by_its_own_name() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        answer = run(units=["no-such-unit-here"], sysctls=["net.ipv4.ip_forward", "no.such"], certificates=["/no/such"])
+        answer = run(
+            units=["no-such-unit-here"],
+            sysctls=["net.ipv4.ip_forward", "no.such"],
+            certificates=["/no/such"],
+            programs=["uname -s", "uname --no-such", "no-such-program -v", ""],
+        )
         port = server.getsockname()[1]
     assert answer["changed"] is False
     assert answer["hostname"] == socket.gethostname()
     assert answer["units"]["no-such-unit-here"]["load_state"] == "not-found"
     assert answer["sysctls"]["net.ipv4.ip_forward"] in ("0", "1") and answer["sysctls"]["no.such"] is None
     assert answer["certificates"] == {"/no/such": {"exists": False, "mtime": None}}
+    assert answer["programs"] == {"uname -s": "Linux\n", "uname --no-such": None, "no-such-program -v": None, "": None}
     assert any((entry["protocol"], entry["address"], entry["port"]) == ("tcp", "127.0.0.1", port) for entry in answer["listeners"])
     assert isinstance(answer["ipv6"], bool) and isinstance(answer["systemd"], bool)
 

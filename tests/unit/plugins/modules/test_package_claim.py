@@ -191,3 +191,21 @@ def test_nothing_is_removable_when_the_packages_have_gone() -> None:
 def test_an_apt_that_fails_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="autoremove"):
         removable(["haproxy"], {"haproxy"}, lambda argv: Outcome(100 if argv[-1] == "autoremove" else 0, "", "broken"))
+
+
+def test_what_came_as_a_dependency_is_adopted(host: Host) -> None:
+    result = host.claim().present([], [], [], ["libthing"])
+    assert (result["changed"], result["packages"]) == (True, ["libthing"])
+    assert host.claim().present([], [], [], ["libthing"])["changed"] is False
+    assert host.present()["packages"] == ["helper", "libthing", "thing"]
+
+
+def test_a_suggestion_keeps_nothing() -> None:
+    asked: list[t.Sequence[str]] = []
+
+    def runner(argv: t.Sequence[str]) -> Outcome:
+        asked.append(argv)
+        return Outcome(0, "", "")
+
+    removable(["haproxy"], {"haproxy"}, runner)
+    assert all("APT::AutoRemove::SuggestsImportant=false" in argv for argv in asked if argv[0] == "apt-get")

@@ -18,11 +18,13 @@ import pytest
 import yaml
 
 from ansible_collections.hitless.lb.plugins.module_utils._probe import Probe
+from ansible_collections.hitless.lb.plugins.module_utils._runtime import Runtime, Step
 from ansible_collections.hitless.lb.plugins.module_utils._sandbox import Check
 from ansible_collections.hitless.lb.plugins.modules import service_config
 from ansible_collections.hitless.lb.plugins.modules.service_config import BadParameter
 
 SECRET = "hunter2-in-a-file"
+RUNTIME = {"unix": "/s", "ask": "?", "expect": "x", "tell": [{"send": "y", "expect": "z"}]}
 
 
 def params(**more: t.Any) -> dict[str, t.Any]:
@@ -85,6 +87,11 @@ def test_a_whole_request() -> None:
     )
 
 
+def test_a_link_and_its_original() -> None:
+    request = service_config.to_request(params(files=[{"path": "/x", "link": "/opt/x", "original": "/x.distrib"}]))
+    assert [(spec.link, spec.original, spec.content) for spec in request.files] == [("/opt/x", "/x.distrib", b"")]
+
+
 @pytest.mark.parametrize(
     ("bad", "word"),
     [
@@ -93,6 +100,15 @@ def test_a_whole_request() -> None:
         ({"files": [{"path": "/x", "content": "", "mode": "0888"}]}, "octal"),
         ({"files": [{"path": "/x", "content": "a", "state": "taken_out"}]}, "only one of them"),
         ({"files": [{"path": "/x", "content": ""}, {"path": "/x", "content": ""}]}, "listed twice"),
+        ({"files": [{"path": "/x", "content": "", "runtime": RUNTIME}]}, "means nothing to action reload"),
+        ({"files": [{"path": "/x", "content": "", "action": "runtime"}]}, "says how the service is told"),
+        ({"files": [{"path": "/x", "content": "", "action": "runtime", "runtime": {**RUNTIME, "expect": "("}}]}, "regular expression"),
+        ({"files": [{"path": "/x", "content": "", "action": "runtime", "runtime": {**RUNTIME, "tell": []}}]}, "tell is empty"),
+        ({"files": [{"path": "/x", "link": "/y", "state": "taken_out"}]}, "only one of them"),
+        ({"files": [{"path": "/x", "link": "y"}]}, "another absolute path"),
+        ({"files": [{"path": "/x", "link": "/x"}]}, "another absolute path"),
+        ({"files": [{"path": "/x", "link": "/y", "original": "/x"}]}, "another absolute path"),
+        ({"files": [{"path": "/x", "link": "/y", "action": "runtime", "runtime": RUNTIME}]}, "only a content can be told"),
         ({"validate": ["haproxy -c"]}, "neither a list"),
         ({"validate": [[]]}, "list of words"),
         ({"validate": [{"argv": ["x"], "rc": 0}]}, "neither a list"),
@@ -121,6 +137,12 @@ def test_what_cannot_be_meant_is_refused(bad: dict[str, t.Any], word: str) -> No
 )
 def test_a_probe_is_one_question(probe: dict[str, t.Any]) -> None:
     assert json.loads(run(probe=[probe]).stdout)["failed"]
+
+
+def test_a_file_that_is_told_at_runtime() -> None:
+    raw = {"path": "/x", "content": "", "action": "runtime", "runtime": {**RUNTIME, "unused": "no", "give_up": ["stop"]}}
+    (spec,) = service_config.to_request(params(files=[raw])).files
+    assert spec.runtime == Runtime("/s", "?", "x", (Step("y", "z"),), "no", ("stop",))
 
 
 def test_a_file_needs_content() -> None:
