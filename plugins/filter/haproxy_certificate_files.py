@@ -1,14 +1,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter hitless.lb.haproxy_certificate_files: certificates as files whose names change with the content."""
+"""Filter hitless.lb.haproxy_certificate_files: certificates and what belongs to them, as files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from ansible.errors import AnsibleFilterError
+
 from ansible_collections.hitless.lb.plugins.plugin_utils._haproxy_model import plain
-from ansible_collections.hitless.lb.plugins.plugin_utils._haproxy_render import certificate_path
+from ansible_collections.hitless.lb.plugins.plugin_utils._haproxy_tls import Refused, files
 
 DOCUMENTATION = r"""
 name: haproxy_certificate_files
@@ -16,21 +18,27 @@ author: hitless.lb contributors
 version_added: 1.0.0
 short_description: List the files in which HAProxy finds its certificates
 description:
-  - A file's name has the hash of its content, so that a configuration never meets a certificate that isn't its own.
-  - The files belong to root and nobody else reads them. HAProxy reads them before it gives up root's rights.
+  - Certificates with their keys, CA certificates, revocation lists, lists of certificates, Diffie-Hellman parameters, and what HAProxy tells of the days
+    that certificates last.
+  - The file of a certificate keeps its name. It says how the running HAProxy is told a new content, so that no reload is needed for one.
+  - Keys are written without a passphrase, into files that nobody but root reads. HAProxy reads them before it gives up root's rights.
 positional: _input
 options:
   _input:
-    description: Certificates with C(name) and C(pem) (certificate, chain and private key in PEM).
-    type: list
-    elements: dict
+    description: The model, as P(hitless.lb.haproxy_validate#filter) takes it.
+    type: dict
     required: true
+raises:
+  - AnsibleFilterError for a certificate that can't be read; P(hitless.lb.haproxy_validate#filter) tells everything that is wrong.
+seealso:
+  - plugin: hitless.lb.haproxy_validate
+    plugin_type: filter
 """
 
 EXAMPLES = r"""
 - name: Show where the certificates go
   ansible.builtin.debug:
-    msg: "{{ haproxy_certificates | hitless.lb.haproxy_certificate_files | map(attribute='path') }}"
+    msg: "{{ {'certificates': haproxy_certificates} | hitless.lb.haproxy_certificate_files | map(attribute='path') }}"
 """
 
 RETURN = r"""
@@ -41,19 +49,17 @@ _value:
 """
 
 
-def haproxy_certificate_files(certificates: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """List certificates as files."""
-    return [
-        {
-            "path": certificate_path(str(certificate["name"]), str(certificate["pem"])),
-            "content": str(certificate["pem"]).rstrip("\n") + "\n",
-            "owner": "root",
-            "group": "root",
-            "mode": "0600",
-            "sensitive": True,
-        }
-        for certificate in plain(list(certificates))
-    ]
+def haproxy_certificate_files(model: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List certificates and what belongs to them as files.
+
+    :raises AnsibleFilterError: input that isn't a dictionary, or a certificate that can't be read.
+    """
+    if not isinstance(model, Mapping):
+        raise AnsibleFilterError(f"haproxy_certificate_files takes a dictionary, not {type(model).__name__}")
+    try:
+        return files(plain(model))
+    except Refused as refused:
+        raise AnsibleFilterError(str(refused)) from None
 
 
 class FilterModule:

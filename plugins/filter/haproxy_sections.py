@@ -27,7 +27,10 @@ options:
   _input:
     description:
       - The model. Its keys are C(global), C(defaults), C(frontends), C(backends), C(listen), C(servers), C(http_port), C(check), C(monitor), C(stats),
-        C(certificates), C(log) and C(raw), with the values of the role's variables of those names. All may be missing.
+        C(certificates), C(ca_files), C(crl_files), C(crt_lists), C(dh_parameters), C(tls_profile), C(tls_legacy), C(log), C(named_defaults), C(peers),
+        C(peer) (C(nodes), C(address), C(port)), C(resolvers), C(userlists), C(caches), C(http_errors), C(maps), C(acl_files), C(error_files),
+        C(rate_limit), C(raw), and those of the ready-made service's TLS (C(tls), C(https_port), C(tls_crt) and so on), with the values of the role's
+        variables of those names, and C(controller_texts), what P(hitless.lb.controller_texts#lookup) found of them. All may be missing.
     type: dict
     required: true
   node:

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
 
 from ansible_collections.hitless.lb.plugins.plugin_utils._haproxy_check import check
 from ansible_collections.hitless.lb.plugins.plugin_utils._haproxy_model import plain
+from ansible_collections.hitless.lb.plugins.plugin_utils._haproxy_tls import expiry_warnings
 
 DOCUMENTATION = r"""
 name: haproxy_validate
@@ -21,8 +23,10 @@ description:
   - Looks at the whole data model of the role P(hitless.lb.haproxy#role) and reports everything that is wrong at once, with the variable's name, what was found
     and what to write instead.
   - It finds what C(haproxy -c) accepts although it is wrong (a backend without servers, an address bound twice, missing timeouts, more connections
-    than open files), names that lead nowhere (with the nearest existing one), line breaks that would smuggle lines in, statistics without a login, a port
+    than open files), names that lead nowhere (with the nearest existing one) also within rules, rules that are never reached, keywords that the node's
+    HAProxy doesn't know, passwords that aren't hashed, line breaks that would smuggle lines in, statistics without a login, a port
     that another program on the node holds, and a package that is too old.
+  - Certificates are read, their keys, chains, signatures, dates and names looked at. Of one that expires in less than 21 days it warns.
   - C(raw) lines, and names that HAProxy computes while it runs, are left to HAProxy.
 positional: _input
 options:
@@ -67,6 +71,8 @@ def haproxy_validate(model: Mapping[str, Any], node: Mapping[str, Any] | None = 
         count = "1 thing" if len(findings) == 1 else f"{len(findings)} things"
         lines = "\n".join(f"- {finding}" for finding in findings)
         raise AnsibleFilterError(f"HAProxy was left alone: {count} to correct.\n{lines}")
+    for warning in expiry_warnings(plain(model)):
+        Display().warning(warning)
     return True
 
 

@@ -142,11 +142,11 @@ def limit_files(nofile: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), min(hard, nofile)))
 
 
-def start(path: str) -> list[tuple[int, str, int]]:
+def start(path: str, program: str) -> list[tuple[int, str, int]]:
     """Start HAProxy, wait until it answers, and list what it listens on."""
     # Not a pipe: thousands of servers that can't be reached would fill it.
     output = os.memfd_create("haproxy")
-    with subprocess.Popen(["haproxy", "-db", "-f", path], stdin=subprocess.DEVNULL, stdout=output, stderr=output) as process:
+    with subprocess.Popen([program, "-db", "-f", path], stdin=subprocess.DEVNULL, stdout=output, stderr=output) as process:
         try:
             deadline = time.monotonic() + SECONDS
             while process.poll() is None and not answers():
@@ -195,7 +195,7 @@ def in_child(work: Callable[[], dict[str, object]]) -> dict[str, object]:
     return result
 
 
-def trial(path: str, nofile: int) -> list[tuple[int, str, int]]:
+def trial(path: str, nofile: int, program: str = "haproxy") -> list[tuple[int, str, int]]:
     """Start HAProxy in seclusion, and list what it listens on."""
     try:
         config = Path(path).read_text(encoding="utf-8")
@@ -208,7 +208,7 @@ def trial(path: str, nofile: int) -> list[tuple[int, str, int]]:
     def inside() -> dict[str, object]:
         limit_files(nofile)
         seclude(folders)
-        return {"listeners": start(path)}
+        return {"listeners": start(path, program)}
 
     def outside() -> dict[str, object]:
         # Namespaces can't be left, hence the process; the first one in a new PID namespace takes all others with it.
@@ -244,9 +244,10 @@ def try_ports(listeners: list[tuple[int, str, int]], foreign: bool) -> list[str]
 
 
 def main(arguments: list[str]) -> None:
-    """haproxy-trial CONFIG FILES [foreign]: FILES is how many the unit may open, foreign permits other nodes' addresses."""
+    """haproxy-trial CONFIG FILES [foreign] [/PROGRAM]: FILES is how many the unit may open, foreign permits other nodes' addresses."""
+    program = next((word for word in arguments[2:] if word.startswith("/")), "haproxy")
     try:
-        problems = try_ports(trial(arguments[0], int(arguments[1])), "foreign" in arguments[2:])
+        problems = try_ports(trial(arguments[0], int(arguments[1]), program), "foreign" in arguments[2:])
     except CannotTell as reason:
         sys.stdout.write(f"no trial: {reason}\n")
         return

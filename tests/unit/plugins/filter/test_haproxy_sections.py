@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from typing import Any
 
@@ -12,7 +14,6 @@ from ansible.errors import AnsibleFilterError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.hitless.lb.plugins.filter.haproxy_certificate_files import haproxy_certificate_files
 from ansible_collections.hitless.lb.plugins.filter.haproxy_sections import haproxy_sections
 from ansible_collections.hitless.lb.plugins.filter.haproxy_validate import haproxy_validate
 from ansible_collections.hitless.lb.plugins.plugin_utils._haproxy_model import merge, quote, truth, version_tuple
@@ -148,6 +149,7 @@ def test_tcp_has_nothing_that_is_for_http() -> None:
 def test_without_a_log_there_is_no_log_format() -> None:
     found = lines({}, "defaults http")
     assert "log global" not in found and "option httplog" not in found
+    assert not any("log-format" in line for line in lines({"defaults": {"log_format": "json"}}, "defaults http"))
     assert "option httplog" in lines({"log": {"target": "127.0.0.1:514"}}, "defaults http")
 
 
@@ -196,18 +198,6 @@ def test_the_input_stays_as_it_was() -> None:
     assert repr(model) == before
 
 
-def test_certificates_are_files_that_only_root_reads() -> None:
-    (file,) = haproxy_certificate_files([{"name": "www", "pem": "x"}])
-    assert file == {
-        "path": "/etc/haproxy/certs/www-2d711642b726b044.pem",
-        "content": "x\n",
-        "owner": "root",
-        "group": "root",
-        "mode": "0600",
-        "sensitive": True,
-    }
-
-
 def big(backends: int) -> dict[str, Any]:
     """A model with ten servers a backend."""
     return {
@@ -242,3 +232,157 @@ def test_the_time_grows_with_the_number_of_servers_and_no_faster() -> None:
 
     small, large = seconds(big(25)), seconds(big(400))
     assert large < 16 * small * 4, f"16 times the servers took {large / small:.0f} times as long"
+
+
+def json_line(text: str) -> dict[str, Any]:
+    """What a JSON format becomes, with something in place of HAProxy's variables."""
+    (word,) = words(text)[1:]
+    filled = re.sub(r'(?<=")%(\[[^]]*\]|[A-Za-z]+)', "x", word)
+    parsed: dict[str, Any] = json.loads(re.sub(r"%[A-Za-z]+", "1", filled))
+    return parsed
+
+
+def test_the_json_of_a_frontend_has_its_headers() -> None:
+    capture = ["request header Host len 64", "response header Content-Type len 9", "cookie SID len 9", "request header User-Agent len 64"]
+    frontend = {"name": "f", "bind": [{"port": 1}], "capture": capture, "http_request": ["return status 200"]}
+    for model in ({"defaults": {"log_format": "json"}}, {"frontends": [{"log_format": "json"}]}):
+        found = lines({**model, "log": {"target": "x"}, "frontends": [{**model.get("frontends", [{}])[0], **frontend}]}, "frontend f")
+        line = json_line(next(line for line in found if line.startswith("log-format")))
+        assert line["request_headers"] == {"Host": "x", "User-Agent": "x"} and line["response_headers"] == {"Content-Type": "x"}
+        assert line["status"] == 1 and line["uri"] == "x"
+    assert "%[capture.req.hdr(1),json(utf8s)]" in "".join(found)
+
+
+def test_json_by_mode() -> None:
+    model = {
+        "defaults": {"log_format": "json"},
+        "log": {"target": "x"},
+        "backends": [{"name": "a", "server": SERVERS}, {"name": "b", "mode": "tcp", "server": SERVERS}],
+    }
+    for mode, key in (("http", "status"), ("tcp", "time_total")):
+        found = lines(model, f"defaults {mode}")
+        assert key in json_line(next(line for line in found if line.startswith("log-format")))
+        assert not any(line.startswith(("option httplog", "option tcplog")) for line in found)
+
+
+@pytest.mark.parametrize(
+    ("word", "mode", "line"),
+    [
+        ("http", "http", "option httplog"),
+        ("http", "tcp", "option tcplog"),
+        ("tcp", "http", "option tcplog"),
+        ("%ci a", "http", "log-format '%ci a'"),
+    ],
+)
+def test_log_formats_by_one_word(word: str, mode: str, line: str) -> None:
+    found = lines({"backends": [{"name": "b", "mode": mode, "log_format": word, "server": SERVERS}]}, "backend b")
+    assert line in found
+
+
+@pytest.mark.parametrize(
+    ("defaults", "keys", "there"),
+    [
+        ({}, {}, False),
+        ({"compression": ["algo gzip"]}, {}, True),
+        ({"compression": ["algo gzip"]}, {"compression_over_tls": True}, False),
+        ({"compression": ["algo gzip"], "compression_over_tls": True}, {}, False),
+        ({"compression": ["algo gzip"], "compression_over_tls": True}, {"compression_over_tls": False}, True),
+        ({}, {"compression": ["algo gzip"]}, True),
+        ({"compression": ["algo gzip"]}, {"mode": "tcp"}, False),
+    ],
+)
+def test_answers_over_tls_are_compressed_only_when_asked_for(defaults: dict[str, Any], keys: dict[str, Any], there: bool) -> None:
+    model = {"defaults": defaults, "listen": [{"name": "l", "bind": [{"port": 1}], "server": SERVERS, **keys}]}
+    assert ("http-request del-header Accept-Encoding if { ssl_fc }" in lines(model, "listen l")) is there
+
+
+def test_a_limit_stands_before_other_rules_and_spares_the_roles_own_sections() -> None:
+    model = {
+        "servers": SERVERS,
+        "rate_limit": {"requests": 10, "period": "2m", "status": 503},
+        "stats": {"enabled": True, "user": "u", "password": "p", "bind": [{"address": "127.0.0.1", "port": 8090}]},
+        "listen": [{"name": "db", "mode": "tcp", "bind": [{"port": 2}], "server": SERVERS}],
+    }
+    found = lines(model, "frontend http")
+    rule = "http-request deny deny_status 503 hdr Retry-After 120 if { sc2_http_req_rate gt 10 }"
+    assert found.index(rule) < found.index("http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]")
+    for section in ("frontend monitor", "listen stats", "listen db"):
+        assert not any("sc2" in line for line in lines(model, section))
+    assert lines(model, "backend rate_limit") == ["stick-table type ipv6 size 100k expire 240s store http_req_rate(2m)"]
+
+
+def test_a_limit_for_slow_requests_alone_takes_no_table() -> None:
+    model = {"servers": SERVERS, "rate_limit": {"slow_request": "5s"}}
+    found = lines(model, "frontend http")
+    assert "timeout http-request 5s" in found and "option http-buffer-request" in found
+    assert not any(section["name"].startswith("backend rate_limit") for section in haproxy_sections(model))
+
+
+def test_a_limit_for_some_frontends() -> None:
+    model = {
+        "servers": SERVERS,
+        "frontends": [{"name": "x", "bind": [{"port": 2}], "default_backend": "web"}],
+        "rate_limit": {"requests": 1, "frontends": ["x"]},
+    }
+    assert any("sc2" in line for line in lines(model, "frontend x")) and not any("sc2" in line for line in lines(model, "frontend http"))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"listen": [{"name": "l", "bind": [{"port": 1}], "server": SERVERS, "stick_table": "type ip size 1m peers lbs"}]},
+        {"listen": [{"name": "l", "bind": [{"port": 1}], "server": SERVERS, "raw": ["stick-table type ip size 1m peers lbs"]}]},
+        {"raw": ["backend t", "    stick-table type ip size 1m peers lbs"]},
+        {"servers": SERVERS, "rate_limit": {"requests": 1, "peers": "lbs"}},
+    ],
+)
+def test_the_load_balancers_are_peers_when_a_table_says_so(more: dict[str, Any]) -> None:
+    nodes = {"nodes": {"lb1": "192.0.2.11", "lb2": "192.0.2.12"}, "address": "192.0.2.12"}
+    assert lines({"peer": nodes, **more}, "peers lbs") == ["peer lb1 192.0.2.11:10000", "peer lb2 192.0.2.12:10000"]
+    assert "localpeer lb2" in lines({"peer": nodes, **more}, "global")
+    names = [section["name"] for section in haproxy_sections({"peer": nodes, "servers": SERVERS})]
+    assert "peers lbs" not in names
+    own = [*more.get("raw", []), "peers lbs", "    peer lb1 192.0.2.1:1"]
+    assert "peers lbs" not in [section["name"] for section in haproxy_sections({"peer": nodes, **more, "raw": own})]
+
+
+def test_named_defaults_are_put_over_one_another() -> None:
+    model = {
+        "named_defaults": [
+            {"name": "b", "from": "a", "timeout": {"server": "9s"}},
+            {"name": "a", "timeout": {"client": "8s"}, "retries": 7},
+        ],
+        "backends": [{"name": "x", "from": "b", "server": SERVERS}, {"name": "y", "from": "b", "mode": "tcp", "server": SERVERS}],
+    }
+    found = lines(model, "defaults b")
+    assert {"timeout server 9s", "timeout client 8s", "retries 7", "mode http"} <= set(found)
+    assert "mode tcp" in lines(model, "defaults b-tcp")
+    assert [section["name"] for section in haproxy_sections(model) if section["name"].startswith("backend")] == [
+        "backend x from b",
+        "backend y from b-tcp",
+    ]
+
+
+def test_a_section_that_turns_retries_off_by_its_defaults_has_no_guard() -> None:
+    model = {"named_defaults": [{"name": "a", "retry_on": ""}], "backends": [{"name": "x", "from": "a", "server": SERVERS}]}
+    assert not any("disable-l7-retry" in line for line in lines(model, "backend x"))
+
+
+def test_checks_as_words() -> None:
+    check = [
+        {"connect": {"port": "443", "ssl": True}},
+        {"send": {"uri": "/a b", "headers": {"Host": "x"}}},
+        {"send": {"method": "GET", "headers": {}}},
+        {"expect": {"not": True, "rstatus": "^5"}},
+        {"comment": "'x y'"},
+        "expect status 200",
+    ]
+    found = lines({"backends": [{"name": "b", "server": SERVERS, "http_check": check}]}, "backend b")
+    assert [line for line in found if line.startswith("http-check")] == [
+        "http-check connect port 443 ssl",
+        "http-check send uri '/a b' ver HTTP/1.1 hdr Host x",
+        "http-check send meth GET",
+        "http-check expect ! rstatus ^5",
+        "http-check comment 'x y'",
+        "http-check expect status 200",
+    ]

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 
+import pki
 from ansible_collections.hitless.lb.plugins.filter.haproxy_validate import haproxy_validate
-from ansible_collections.hitless.lb.plugins.plugin_utils._haproxy_check import nearest
+from ansible_collections.hitless.lb.plugins.plugin_utils._haproxy_values import nearest
 
 NODE: dict[str, Any] = {
     "hostname": "lb1",
@@ -31,7 +32,7 @@ NODE: dict[str, Any] = {
     ],
 }
 WEB = {"name": "web", "server": [{"name": "web1", "address": "192.0.2.21", "port": 80}]}
-PEM = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n"
+PEM = pki.make("www.example.com", ("www.example.com",)).pem
 
 
 def frontend(**keys: Any) -> dict[str, Any]:
@@ -423,3 +424,19 @@ def test_the_nearest_name_of_many() -> None:
     assert nearest("zzz", [f"b{number:02}" for number in range(20)]) == (
         "there is 'b00', 'b01', 'b02', 'b03', 'b04', 'b05', 'b06', 'b07' and more"
     )
+
+
+METRICS = {"stats": {"metrics": True, "user": "prometheus", "password": "x", "bind": [{"address": "127.0.0.1", "port": 8090}]}}
+
+
+@pytest.mark.parametrize("said", ["+OPENSSL -PROMEX", "+OPENSSL"])
+def test_metrics_need_a_haproxy_that_was_built_with_them(said: str) -> None:
+    assert findings(METRICS, NODE | {"programs": {"haproxy -vv": said}}) == [
+        "haproxy_metrics_enabled: is true, but this HAProxy is built without the exporter for Prometheus (see haproxy -vv);"
+        " add USE_PROMEX to haproxy_source.features, or write haproxy_metrics_enabled: false"
+    ]
+
+
+@pytest.mark.parametrize("said", ["+OPENSSL +PROMEX", None])
+def test_metrics_where_haproxy_has_them_or_nobody_asked(said: str | None) -> None:
+    assert haproxy_validate(METRICS, NODE | {"programs": {"haproxy -vv": said}}) is True

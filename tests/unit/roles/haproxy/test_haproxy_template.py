@@ -7,96 +7,32 @@ Where HAProxy is installed, it reads each of them and may not even warn.
 
 from __future__ import annotations
 
-import datetime
 import functools
 import re
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import jinja2.meta
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.filter.core import comment
-from ansible.template import Templar, trust_as_template
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from ansible.errors import AnsibleFilterError
 
 from ansible_collections.hitless.lb.plugins.filter.haproxy_certificate_files import haproxy_certificate_files
-from ansible_collections.hitless.lb.plugins.filter.haproxy_sections import haproxy_sections
+from ansible_collections.hitless.lb.plugins.filter.haproxy_files import haproxy_files
 from ansible_collections.hitless.lb.plugins.filter.haproxy_validate import haproxy_validate
-from ansible_collections.hitless.lb.plugins.plugin_utils._haproxy_model import CERTIFICATE_DIRECTORY
+from ansible_collections.hitless.lb.plugins.plugin_utils._haproxy_model import version_tuple
+from haproxy_role import NODE, evaluate, render, write
 from products import Checker, checkers
 
 HERE = Path(__file__).parent
-ROLE = HERE.parents[3] / "roles" / "haproxy"
 FIXTURES = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((HERE / "fixtures").glob("*.yml"))}
 CHECKERS = checkers("haproxy")
-NODE = {
-    "hostname": "lb1",
-    "ipv6": False,
-    "packages": {"haproxy": {"installed": "3.0.11-1+deb13u1", "candidate": None}},
-    "sysctls": {},
-    "certificates": {},
-}
-
-
-@functools.cache
-def pem() -> str:
-    """Make a certificate with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "www.example.com")])
-    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=3650))
-        .sign(key, hashes.SHA256())
-    )
-    return (
-        certificate.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    ).decode()
-
-
-def role_variables(fixture: dict[str, Any]) -> dict[str, Any]:
-    """The role's variables as a play would see them: defaults, the user's, then the role's own."""
-    loader = DataLoader()
-    result: dict[str, Any] = {"ansible_managed": "Ansible managed"}
-    result |= loader.load_from_file(str(ROLE / "defaults" / "main.yml"), trusted_as_template=True)
-    result |= fixture["variables"]
-    result |= loader.load_from_file(str(ROLE / "vars" / "main.yml"), trusted_as_template=True)
-    result["__haproxy_node"] = NODE | fixture.get("node", {})
-    if "certificates" in fixture:
-        result["haproxy_certificates"] = [{"name": name, "pem": pem()} for name in fixture["certificates"]]
-    return result
-
-
-def evaluate(fixture: dict[str, Any], text: str) -> Any:
-    """Evaluate an expression with a fixture's variables, as Ansible does."""
-    return Templar(loader=DataLoader(), variables=role_variables(fixture)).template(trust_as_template(text))
-
-
-def render(fixture: dict[str, Any], name: str = "haproxy.cfg.j2") -> str:
-    """What the role writes: the lookup's settings, with the variables that the template names."""
-    environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
-    environment.filters |= {"comment": comment, "hitless.lb.haproxy_sections": haproxy_sections}
-    text = (ROLE / "templates" / name).read_text(encoding="utf-8")
-    names = jinja2.meta.find_undeclared_variables(environment.parse(text))
-    return environment.from_string(text).render({name: evaluate(fixture, "{{ " + name + " }}") for name in names})
+OLDER = {"installed": "2.6.12-1+deb12u4", "candidate": None}
 
 
 @functools.cache
 def rendered(name: str) -> str:
     """The file of one fixture."""
-    return render(FIXTURES[name])
+    return render(FIXTURES[name], "haproxy.cfg.j2")
 
 
 def sections(text: str) -> dict[str, list[str]]:
@@ -139,6 +75,32 @@ def test_the_file_is_well_formed(name: str) -> None:
     assert "{{" not in text and "None" not in text
 
 
+@pytest.mark.parametrize("name", [name for name, fixture in FIXTURES.items() if "files" in fixture])
+def test_the_files_beside_it(name: str) -> None:
+    found = {file["path"]: file for file in haproxy_files(evaluate(FIXTURES[name], "{{ __haproxy_model }}"))}
+    for path, content in FIXTURES[name]["files"].items():
+        assert found[path]["content"].replace("\r\n", "\n") == content
+        assert (found[path]["owner"], found[path]["group"], found[path]["mode"]) == ("root", "haproxy", "0640")
+
+
+@pytest.mark.parametrize("name", [name for name, fixture in FIXTURES.items() if "since" in fixture])
+def test_an_older_release_is_refused_by_name(name: str) -> None:
+    fixture = FIXTURES[name]
+    with pytest.raises(AnsibleFilterError) as error:
+        haproxy_validate(evaluate(fixture, "{{ __haproxy_model }}"), NODE | {"packages": {"haproxy": OLDER}})
+    haproxy = f"HAProxy {OLDER['installed']}, which is installed on this node,"
+    late = "{}: {} doesn't know {!r}, which came with {}; leave it out, or install {} or later"
+    assert sorted(str(error.value).split("\n- ")[1:]) == sorted(
+        entry.format(haproxy=haproxy) if isinstance(entry, str) else late.format(entry[0], haproxy, *entry[1:], entry[2])
+        for entry in fixture["refused"]
+    )
+
+
+def too_new(name: str, haproxy: Checker) -> bool:
+    """Tell whether a fixture asks for more than a HAProxy knows."""
+    return (version_tuple(haproxy.version) or ()) < (version_tuple(str(FIXTURES[name].get("since", "2.4"))) or ())
+
+
 @pytest.mark.parametrize("name", FIXTURES)
 def test_good_values_are_found_good(name: str) -> None:
     model = evaluate(FIXTURES[name], "{{ __haproxy_model }}")
@@ -151,25 +113,34 @@ if CHECKERS:
     @pytest.mark.parametrize("haproxy", CHECKERS, ids=str)
     @pytest.mark.parametrize("name", FIXTURES)
     def test_haproxy_reads_it_without_a_warning(name: str, haproxy: Checker, tmp_path: Path) -> None:
-        fixture = FIXTURES[name]
         text = rendered(name)
-        for file in haproxy_certificate_files([{"name": crt, "pem": pem()} for crt in fixture.get("certificates", [])]):
-            (tmp_path / Path(file["path"]).name).write_text(file["content"], encoding="utf-8")
-        config = tmp_path / "haproxy.cfg"
-        config.write_text(text.replace(CERTIFICATE_DIRECTORY, str(tmp_path)), encoding="utf-8")
+        config = write(evaluate(FIXTURES[name], "{{ __haproxy_model }}"), text, tmp_path)
         result = haproxy.run(tmp_path, "-c", "-dW", "-f", str(config))
+        if too_new(name, haproxy):
+            # The fixture is no reason to refuse it if the real one doesn't.
+            assert result.returncode != 0, f"{haproxy} reads it, so since: in the fixture is wrong"
+            return
         assert result.returncode == 0, f"{result.stdout}{result.stderr}\n{text}"
         assert "WARNING" not in result.stderr
 
 
-def test_the_certificates_name_follows_its_content() -> None:
-    fixture = FIXTURES["tls_certificate"]
-    (file,) = haproxy_certificate_files([{"name": "www", "pem": pem()}])
-    assert file["mode"] == "0600" and file["sensitive"] is True
-    text = render(fixture)
-    assert f"bind *:443 ssl crt {file['path']} alpn h2,http/1.1 ssl-min-ver TLSv1.2 strict-sni" in text
-    (other,) = haproxy_certificate_files([{"name": "www", "pem": pem() + "\n"}])
-    assert other["path"] != file["path"]
+def test_every_secret_is_kept_out_of_messages() -> None:
+    variables = {
+        "lb_stats_password": "one",
+        "haproxy_global": {"cluster_secret": "two"},
+        "haproxy_userlists": [
+            {"name": "a", "user": [{"name": "x", "password": "three"}, {"name": "y", "insecure_password": "four"}]},
+            {"name": "b", "raw": ["user z password five"]},
+        ],
+    }
+    assert sorted(evaluate({"variables": variables}, "{{ __haproxy_secrets }}")) == ["four", "one", "three", "two"]
+    assert evaluate({"variables": {}}, "{{ __haproxy_secrets }}") == []
+
+
+def test_a_certificate_keeps_its_place() -> None:
+    (file,) = haproxy_certificate_files(evaluate(FIXTURES["tls_certificate"], "{{ __haproxy_model }}"))
+    assert file["mode"] == "0600" and file["sensitive"] is True and file["action"] == "runtime"
+    assert f"bind *:443 ssl crt {file['path']} alpn h2,http/1.1 ssl-min-ver TLSv1.2 strict-sni" in rendered("tls_certificate")
 
 
 def test_the_drop_in_for_more_files() -> None:

@@ -130,6 +130,18 @@ def test_haproxys_words_are_passed_on(trial: ModuleType, tmp_path: Path, monkeyp
     assert str(error.value) == "HAProxy didn't come up in a trial start: [ALERT] Cannot chroot"
 
 
+def test_the_program_can_be_another_one(trial: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(CONFIG, encoding="utf-8")
+    fake = tmp_path / "built"
+    fake.write_text("#!/bin/sh\necho '[ALERT] I am the other one' >&2\nexit 1\n", encoding="utf-8")
+    fake.chmod(0o755)
+    monkeypatch.setattr(trial, "call", lambda *_arguments: None)
+    monkeypatch.setattr(trial, "seclude", lambda _folders: None)
+    with pytest.raises(SystemExit, match="I am the other one"):
+        trial.main([str(config), "1024", "foreign", str(fake)])
+
+
 def test_a_file_that_is_not_there() -> None:
     result = subprocess.run([sys.executable, str(SCRIPT), "/nonexistent/haproxy.cfg", "1024"], capture_output=True, text=True, check=False)
     assert result.returncode == 1 and "No such file or directory" in result.stderr and "Traceback" not in result.stderr
