@@ -206,7 +206,7 @@ proof() {
         awk -F, '!/^#/ && $2 != "FRONTEND" && $2 != "BACKEND" && $18 != "" {printf "  %-12s %-12s %s\n", $1, $2, $18}'
     echo "In a browser on this machine"
     echo "  http://localhost:28080/ (lb1)   http://localhost:29080/ (lb2)   http://$vip:8080/ (the virtual IP, on Linux)"
-    echo "  https://localhost:28443/ and https://localhost:29443/ (self-signed certificate of the web servers)"
+    echo "  https://localhost:28443/ and https://localhost:29443/ (certificate of the lab's own CA, .lab/ca/ca.crt)"
     echo "  http://localhost:28090/haproxy/stats   user $user   password $password"
 }
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible.utils.display import Display
+
 from ansible_collections.hitless.lb.plugins.plugin_utils._nginx_web import plan
 
 DOCUMENTATION = r"""
@@ -63,7 +65,10 @@ def nginx_web_plan(
 
     :raises AnsibleFilterError: all findings at once.
     """
-    return plan(variables, spec, node, own, now)
+    result = plan(variables, spec, node, own, now)
+    for warning in result["warnings"]:
+        Display().warning(warning)
+    return result
 
 
 class FilterModule:

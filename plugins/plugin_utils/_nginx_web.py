@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.hitless.lb.plugins.plugin_utils._certificates import Pair, PairError, read_pair
+from ansible_collections.hitless.lb.plugins.plugin_utils._certificates import Pair, PairError, authorities_problem, day_of, read_pair
 from ansible_collections.hitless.lb.plugins.plugin_utils._role_options import (
     Findings,
     absolute_path,
@@ -25,6 +25,7 @@ from ansible_collections.hitless.lb.plugins.plugin_utils._role_options import (
     shaping,
     typed,
 )
+from ansible_collections.hitless.lb.plugins.plugin_utils._tls_profiles import nginx_lines
 
 FOLDER = "/etc/nginx-hitless"
 # Where the site tells the node itself which set of files it runs.
@@ -36,6 +37,7 @@ HTTP2_DIRECTIVE = (1, 25, 1)
 # What Debian ships, for a first run on a host that doesn't know its archive's packages yet.
 SHIPPED = {"bookworm": "1.22.1", "trixie": "1.26.3"}
 MODIFIERS = {"prefix": "", "prefix_final": "^~ ", "exact": "= ", "regex": "~ ", "regex_nocase": "~* "}
+PARTS = ("certificate", "key", "certificate_content", "key_content")
 WAYS = ("root", "alias", "return", "proxy_pass")
 PROXY_HEADERS = (
     "proxy_http_version 1.1;",
@@ -44,17 +46,7 @@ PROXY_HEADERS = (
     "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
     "proxy_set_header X-Forwarded-Proto $scheme;",
 )
-# Mozilla, server side TLS 5.7; without the key exchange by finite fields, which needs parameters of its own.
-TLS_PROFILES = {
-    "intermediate": (
-        "ssl_protocols TLSv1.2 TLSv1.3;",
-        "ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-        "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305;",
-    ),
-    "modern": ("ssl_protocols TLSv1.3;",),
-}
 TLS_COMMON = (
-    "ssl_ecdh_curve X25519:prime256v1:secp384r1;",
     "ssl_prefer_server_ciphers off;",
     "ssl_session_cache shared:hitless:10m;",
     "ssl_session_timeout 1d;",
@@ -94,16 +86,42 @@ def nginx_version(node: Mapping[str, Any]) -> tuple[int, ...]:
 # Listeners
 
 
-def listener_findings(options: Mapping[str, Any], node: Mapping[str, Any], findings: Findings) -> None:
+def all_listeners(options: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Every listener, and where a person finds it."""
+    return [
+        (f"{name}[{number}]", listener)
+        for name in ("nginx_web_listeners", "nginx_web_load_balancer_listeners")
+        for number, listener in enumerate(options.get(name, []))
+    ]
+
+
+def settings(listener: Mapping[str, Any]) -> dict[str, Any]:
+    """What listeners of one port, and so of one ``server``, have in common."""
+    return {
+        "tls": listener["tls"],
+        "proxy_protocol": listener["proxy_protocol"],
+        "certificate": listener.get("certificate") or "",
+        "verify_client": listener["verify_client"],
+        "client_ca": client_ca_path(listener),
+        "trusted_only": listener["trusted_only"],
+    }
+
+
+def client_ca_path(listener: Mapping[str, Any]) -> str:
+    """Where the authority of the clients' certificates lies on the node."""
+    text = listener.get("client_ca_content") or ""
+    return f"{FOLDER}/client-ca-{fingerprint(text)}.pem" if text else listener.get("client_ca") or ""
+
+
+def listener_findings(options: Mapping[str, Any], node: Mapping[str, Any], now: float, findings: Findings) -> None:
     """Check where the site listens, also against who listens already."""
     own = {entry["address"] for link in node.get("interfaces", []) for entry in link["addresses"]}
     seen: dict[tuple[str, int], str] = {}
-    kinds: dict[int, tuple[bool, bool, str]] = {}
-    listeners = options["nginx_web_listeners"]
+    kinds: dict[int, tuple[dict[str, Any], str]] = {}
+    listeners = all_listeners(options)
     if not listeners:
         findings.add("nginx_web_listeners", "there are none", "list at least one, for example {port: 80}")
-    for number, listener in enumerate(listeners):
-        where = f"nginx_web_listeners[{number}]"
+    for where, listener in listeners:
         port, address = listener["port"], listener.get("address") or ""
         if not 1 <= port <= 65535:
             findings.add(f"{where}.port", f"{port} isn't a port", "write 1 to 65535")
@@ -113,19 +131,63 @@ def listener_findings(options: Mapping[str, Any], node: Mapping[str, Any], findi
         if (address, port) in seen:
             findings.add(where, f"{seen[address, port]} listens on the same address and port {port}", "keep one of them")
         seen.setdefault((address, port), where)
-        kind = (listener["tls"], listener["proxy_protocol"], where)
-        if port in kinds and kinds[port][:2] != kind[:2]:
-            findings.add(
-                where, f"port {port} differs in tls or proxy_protocol from {kinds[port][2]}", "use another port, or the same settings"
-            )
-        kinds.setdefault(port, kind)
+        kind = settings(listener)
+        other, there = kinds.setdefault(port, (kind, where))
+        differing = [key for key in kind if kind[key] != other[key]]
+        if differing:
+            findings.add(where, f"port {port} differs in {' and '.join(differing)} from {there}", "use another port, or the same settings")
+        tls_findings(where, listener, options, node, now, findings)
         holder_findings(where, port, address or "0.0.0.0", node, findings)
-    if any(listener["proxy_protocol"] for listener in listeners) and not options.get("nginx_web_trusted_proxies", ["?"]):
+    if any(listener["trusted_only"] for _where, listener in listeners) and not options.get("nginx_web_trusted_proxies", ["?"]):
+        findings.add(
+            "nginx_web_trusted_proxies",
+            "it is empty, but a listener is for trusted proxies only",
+            "list the addresses of the load balancers, or leave trusted_only out",
+        )
+    if any(listener["proxy_protocol"] for _where, listener in listeners) and not options.get("nginx_web_trusted_proxies", ["?"]):
         findings.add(
             "nginx_web_trusted_proxies",
             "it is empty, but a listener expects the PROXY protocol",
             "list the addresses of the load balancers, which alone are believed",
         )
+
+
+def tls_findings(
+    where: str, listener: Mapping[str, Any], options: Mapping[str, Any], node: Mapping[str, Any], now: float, findings: Findings
+) -> None:
+    """Check what a listener says of certificates."""
+    name, verify = listener.get("certificate") or "", listener["verify_client"]
+    path, text = listener.get("client_ca") or "", listener.get("client_ca_content") or ""
+    known = [certificate["name"] for certificate in options.get("nginx_web_certificates", [])]
+    if not listener["tls"]:
+        for key in ("certificate", "client_ca", "client_ca_content"):
+            if listener.get(key):
+                findings.add(f"{where}.{key}", "it is given, but the listener doesn't speak TLS", "add tls: true, or leave it out")
+        if verify != "none":
+            findings.add(f"{where}.verify_client", f"it is {verify}, but the listener doesn't speak TLS", "add tls: true, or leave it out")
+        return
+    if name and name not in known:
+        there = f"there is {', '.join(known)}" if known else "there is none"
+        findings.add(f"{where}.certificate", f"{name!r} isn't the name of one of nginx_web_certificates", f"write one ({there})")
+    if path and text:
+        findings.add(f"{where}.client_ca", "it is given together with client_ca_content", "give either a path on the node or the content")
+    elif verify == "none" and (path or text):
+        findings.add(
+            f"{where}.client_ca{'' if path else '_content'}", "it is given, but verify_client is none", "write optional or required there"
+        )
+    elif verify != "none" and not (path or text):
+        findings.add(
+            f"{where}.client_ca", f"it is missing, but verify_client is {verify}", "name the authority that signs the clients' certificates"
+        )
+    elif path and absolute_path(f"{where}.client_ca", path, findings, "/etc/ssl/clients-ca.pem"):
+        if not node.get("certificates", {}).get(path, {"exists": True})["exists"]:
+            findings.add(
+                f"{where}.client_ca", f"there is no {path} on this host", "put it there first, or give its text as client_ca_content"
+            )
+    elif text:
+        problem = authorities_problem(text, now)
+        if problem:
+            findings.add(f"{where}.client_ca_content", *problem)
 
 
 def address_findings(where: str, address: str, own: set[str], node: Mapping[str, Any], findings: Findings) -> bool:
@@ -176,7 +238,7 @@ def way_of_change(options: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     """How nginx takes up a change: it can't go from every address to a single one on the same port, or back, while its old socket is open."""
     wanted: dict[tuple[int, int], bool] = {}
     held: dict[tuple[int, int], bool] = {}
-    for listener in options["nginx_web_listeners"]:
+    for _where, listener in all_listeners(options):
         for text in [listener["address"]] if listener.get("address") else ["0.0.0.0", "::"]:
             note_socket(wanted, text, listener["port"])
     for listener in node.get("listeners", []):
@@ -195,20 +257,44 @@ def note_socket(sockets: dict[tuple[int, int], bool], text: str, port: int) -> N
 def servers(options: Mapping[str, Any], node: Mapping[str, Any], certificate: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One ``server`` for each kind of listener: its directives, without those that all have in common."""
     http2_word = options["nginx_web_http2"] and nginx_version(node) < HTTP2_DIRECTIVE
-    groups: dict[tuple[bool, bool], list[str]] = {}
-    for listener in options["nginx_web_listeners"]:
-        kind = (listener["tls"], listener["proxy_protocol"])
-        groups.setdefault(kind, []).extend(listen_lines(listener, bool(node.get("ipv6")), http2_word))
+    groups: dict[tuple[Any, ...], tuple[dict[str, Any], list[str]]] = {}
+    for _where, listener in all_listeners(options):
+        kind = settings(listener)
+        _kind, lines = groups.setdefault(tuple(kind.values()), (kind, []))
+        lines.extend(listen_lines(listener, bool(node.get("ipv6")), http2_word))
+    given = {entry["name"]: entry for entry in options["nginx_web_certificates"]}
     result = []
-    for (tls, proxy_protocol), lines in groups.items():
+    for kind, lines in groups.values():
         blocks = [lines]
-        if tls:
-            blocks.append(tls_lines(options, certificate, http2=options["nginx_web_http2"] and not http2_word))
+        if kind["tls"]:
+            own = named_certificate(given[kind["certificate"]], node) if kind["certificate"] else certificate
+            blocks.append(tls_lines(options, own, http2=options["nginx_web_http2"] and not http2_word))
+        if kind["verify_client"] != "none":
+            word = {"required": "on"}.get(kind["verify_client"], kind["verify_client"])
+            blocks.append([f"ssl_client_certificate {quoted(kind['client_ca'])};", f"ssl_verify_client {word};", "ssl_verify_depth 3;"])
         if options["nginx_web_trusted_proxies"]:
-            header = ["real_ip_header proxy_protocol;"] if proxy_protocol else ["real_ip_header X-Forwarded-For;", "real_ip_recursive on;"]
+            header = ["real_ip_header X-Forwarded-For;", "real_ip_recursive on;"]
+            if kind["proxy_protocol"]:
+                header = ["real_ip_header proxy_protocol;"]
             blocks.append([f"set_real_ip_from {network};" for network in options["nginx_web_trusted_proxies"]] + header)
+        if kind["trusted_only"]:
+            blocks.append(
+                ["# By the address of the connection, whatever a header says", "if ($hitless_trusted = 0) {", "    return 403;", "}"]
+            )
         result.append({"blocks": blocks})
     return result
+
+
+def trusted_lines(options: Mapping[str, Any]) -> list[str]:
+    """Who may use a listener that is for trusted proxies only, and the node itself, which looks whether the site answers."""
+    own = [listener for _where, listener in all_listeners(options) if listener["trusted_only"]]
+    if not own:
+        return []
+    addresses = [
+        listener["address"] for listener in own if listener.get("address") and not ipaddress.ip_address(listener["address"]).is_unspecified
+    ]
+    known = dict.fromkeys(["127.0.0.0/8", "::1/128", *addresses, *options["nginx_web_trusted_proxies"]])
+    return ["geo $realip_remote_addr $hitless_trusted {", "    default 0;", *(f"    {network} 1;" for network in known), "}"]
 
 
 def tls_lines(options: Mapping[str, Any], certificate: Mapping[str, Any], http2: bool) -> list[str]:
@@ -217,7 +303,7 @@ def tls_lines(options: Mapping[str, Any], certificate: Mapping[str, Any], http2:
     if certificate["since"]:
         lines.append(f"# The certificate of {certificate['since']}")
     lines += [f"ssl_certificate {quoted(certificate['certificate'])};", f"ssl_certificate_key {quoted(certificate['key'])};"]
-    lines += [*TLS_PROFILES[options["nginx_web_tls_profile"]], *TLS_COMMON]
+    lines += [*nginx_lines(options["nginx_web_tls_profile"]), *TLS_COMMON]
     return lines if options["nginx_web_tls_gzip"] else [*lines, "gzip off;"]
 
 
@@ -226,7 +312,7 @@ def tls_lines(options: Mapping[str, Any], certificate: Mapping[str, Any], http2:
 
 def certificate_kind(options: Mapping[str, Any]) -> str:
     """Where the certificate comes from."""
-    if not any(listener["tls"] for listener in options.get("nginx_web_listeners", [])):
+    if not any(listener["tls"] and not listener.get("certificate") for _where, listener in all_listeners(options)):
         return "none"
     if options.get("nginx_web_tls_certificate_content") or options.get("nginx_web_tls_key_content"):
         return "content"
@@ -257,6 +343,54 @@ def certificate_paths(options: Mapping[str, Any], own: Iterable[str]) -> tuple[s
     return "", ""
 
 
+def named_path(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """Paths of a named certificate and its key on the node."""
+    if entry.get("certificate_content") or entry.get("key_content"):
+        path = f"{FOLDER}/given-{fingerprint(entry.get('certificate_content') or '', entry.get('key_content') or '')}.pem"
+        return path, path
+    return entry.get("certificate") or "", entry.get("key") or ""
+
+
+def named_certificate(entry: Mapping[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
+    """A named certificate as its listeners use it."""
+    path, key = named_path(entry)
+    return {
+        "certificate": path,
+        "key": key,
+        "since": "" if entry.get("certificate_content") else read_since(node.get("certificates", {}).get(path, {})),
+    }
+
+
+def read_since(found: Mapping[str, Any]) -> str:
+    """When a file was written: a renewed certificate at the same path is a change of the site."""
+    return datetime.fromtimestamp(found["mtime"], tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if found.get("exists") else ""
+
+
+def given_files(options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Certificates, keys and authorities that were given as text, as files of the node."""
+    pairs = (
+        [(options.get("nginx_web_tls_certificate_content"), options.get("nginx_web_tls_key_content"))]
+        if certificate_kind(options) == "content"
+        else []
+    )
+    used = {listener.get("certificate") for _where, listener in all_listeners(options) if listener["tls"]}
+    pairs += [
+        (entry.get("certificate_content"), entry.get("key_content"))
+        for entry in options.get("nginx_web_certificates", [])
+        if entry["name"] in used
+    ]
+    files: dict[str, dict[str, Any]] = {}
+    for certificate, key in pairs:
+        if certificate and key:
+            path = f"{FOLDER}/given-{fingerprint(certificate, key)}.pem"
+            files[path] = {"path": path, "content": f"{certificate.strip()}\n{key.strip()}\n", "mode": "0600", "sensitive": True}
+    for _where, listener in all_listeners(options):
+        if listener["tls"] and listener.get("client_ca_content"):
+            path = client_ca_path(listener)
+            files[path] = {"path": path, "content": f"{listener['client_ca_content'].strip()}\n", "mode": "0644"}
+    return list(files.values())
+
+
 def fingerprint(*texts: str) -> str:
     """A short name for some texts."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
@@ -264,34 +398,14 @@ def fingerprint(*texts: str) -> str:
 
 def certificate_findings(options: Mapping[str, Any], node: Mapping[str, Any], now: float, findings: Findings) -> None:
     """Check the certificate that was given, or how one is to be made."""
-    texts = {name: options[f"nginx_web_tls_{name}"] for name in ("certificate", "key", "certificate_content", "key_content")}
+    texts = {name: options[f"nginx_web_tls_{name}"] for name in PARTS}
     given = [f"nginx_web_tls_{name}" for name, value in texts.items() if value]
     if certificate_kind(options) == "none":
         if given:
             findings.add(given[0], "it is given, but no listener speaks TLS", "add tls: true to a listener, or leave it out")
         return
-    if (texts["certificate"] or texts["key"]) and (texts["certificate_content"] or texts["key_content"]):
-        findings.add(given[0], f"it is given together with {given[-1]}", "give either paths on the node or the content")
+    if not part_findings(texts, "nginx_web_tls_", ", or none for a self-signed certificate", node, now, findings):
         return
-    for one, other in (
-        ("certificate", "key"),
-        ("key", "certificate"),
-        ("certificate_content", "key_content"),
-        ("key_content", "certificate_content"),
-    ):
-        if texts[one] and not texts[other]:
-            findings.add(
-                f"nginx_web_tls_{other}",
-                f"it is missing, but nginx_web_tls_{one} is given",
-                "give both, or none for a self-signed certificate",
-            )
-    for name in ("certificate", "key"):
-        where = f"nginx_web_tls_{name}"
-        found = node.get("certificates", {}).get(texts[name], {"exists": True})
-        if texts[name] and absolute_path(where, texts[name], findings, "/etc/ssl/private/www.example.com.pem") and not found["exists"]:
-            findings.add(where, f"there is no {texts[name]} on this host", f"put it there first, or give its text as {where}_content")
-    if texts["certificate_content"] and texts["key_content"]:
-        content_findings(read_or_note(texts["certificate_content"], texts["key_content"], findings), now, findings)
     for number, name in enumerate(options["nginx_web_tls_names"]):
         if address_of(name) is None and not is_dns_name(name):
             findings.add(
@@ -306,44 +420,54 @@ def certificate_findings(options: Mapping[str, Any], node: Mapping[str, Any], no
         )
 
 
-def read_or_note(certificate: str, key: str, findings: Findings) -> Pair | None:
+def part_findings(texts: Mapping[str, str], prefix: str, otherwise: str, node: Mapping[str, Any], now: float, findings: Findings) -> bool:
+    """Check the parts of a certificate: paths on the node, or texts. False where it can't be said which are meant."""
+    given = [f"{prefix}{name}" for name, value in texts.items() if value]
+    if (texts["certificate"] or texts["key"]) and (texts["certificate_content"] or texts["key_content"]):
+        findings.add(given[0], f"it is given together with {given[-1]}", "give either paths on the node or the content")
+        return False
+    for one, other in (
+        ("certificate", "key"),
+        ("key", "certificate"),
+        ("certificate_content", "key_content"),
+        ("key_content", "certificate_content"),
+    ):
+        if texts[one] and not texts[other]:
+            findings.add(f"{prefix}{other}", f"it is missing, but {prefix}{one} is given", f"give both{otherwise}")
+    for name in ("certificate", "key"):
+        where = f"{prefix}{name}"
+        found = node.get("certificates", {}).get(texts[name], {"exists": True})
+        if texts[name] and absolute_path(where, texts[name], findings, "/etc/ssl/private/www.example.com.pem") and not found["exists"]:
+            findings.add(where, f"there is no {texts[name]} on this host", f"put it there first, or give its text as {where}_content")
+    if texts["certificate_content"] and texts["key_content"]:
+        pair = read_or_note(texts["certificate_content"], texts["key_content"], prefix, findings)
+        for what, found_wrong, instead in pair.problems(now) if pair else ():
+            findings.add(f"{prefix}{what}_content", found_wrong, instead)
+    return True
+
+
+def named_findings(options: Mapping[str, Any], node: Mapping[str, Any], now: float, findings: Findings) -> None:
+    """Check the certificates that listeners call by name."""
+    seen: dict[str, str] = {}
+    for number, entry in enumerate(options["nginx_web_certificates"]):
+        where = f"nginx_web_certificates[{number}]"
+        if entry["name"] in seen:
+            findings.add(f"{where}.name", f"{entry['name']!r} is the name of {seen[entry['name']]}, too", "give each its own name")
+        seen.setdefault(entry["name"], where)
+        texts = {name: entry.get(name) or "" for name in PARTS}
+        if not any(texts.values()):
+            findings.add(where, "it has neither paths nor content", "give certificate and key, or certificate_content and key_content")
+        else:
+            part_findings(texts, f"{where}.", "", node, now, findings)
+
+
+def read_or_note(certificate: str, key: str, prefix: str, findings: Findings) -> Pair | None:
     """Read certificate and key; what can't be read is a finding."""
     try:
         return read_pair(certificate, key)
     except PairError as error:
-        findings.add(f"nginx_web_tls_{error.what}_content", error.found, error.instead)
+        findings.add(f"{prefix}{error.what}_content", error.found, error.instead)
         return None
-
-
-def content_findings(pair: Pair | None, now: float, findings: Findings) -> None:
-    """Check that certificate and key belong together and are in date."""
-    if pair is None:
-        return
-    if not pair.match:
-        findings.add(
-            "nginx_web_tls_key_content",
-            "it isn't the key of nginx_web_tls_certificate_content",
-            "give the key that the certificate was made for",
-        )
-    if not pair.ordered:
-        findings.add(
-            "nginx_web_tls_certificate_content",
-            "its certificates aren't in order",
-            "put the site's own certificate first and behind each the one that signed it",
-        )
-    if now >= pair.not_after:
-        findings.add(
-            "nginx_web_tls_certificate_content", f"the certificate expired on {day_of(pair.not_after)}", "give one that is in date"
-        )
-    elif now < pair.not_before:
-        findings.add(
-            "nginx_web_tls_certificate_content", f"the certificate isn't valid before {day_of(pair.not_before)}", "give one that is in date"
-        )
-
-
-def day_of(moment: float) -> str:
-    """A day in UTC."""
-    return datetime.fromtimestamp(moment, tz=UTC).strftime("%Y-%m-%d")
 
 
 def needs_making(found: Mapping[str, Any], days: int, renew: int, now: float) -> bool:
@@ -355,6 +479,19 @@ def needs_making(found: Mapping[str, Any], days: int, renew: int, now: float) ->
         return True
     made = int(found["mtime"])
     return made % DAY != 0 or made > now or now >= made + (days - renew) * DAY
+
+
+def expiry_warnings(options: Mapping[str, Any], now: float) -> list[str]:
+    """What somebody should know of the certificates that were given."""
+    given = [("nginx_web_tls_", options["nginx_web_tls_certificate_content"], options["nginx_web_tls_key_content"])]
+    given = given if certificate_kind(options) == "content" else []
+    given += [
+        (f"nginx_web_certificates[{number}].", entry["certificate_content"], entry["key_content"])
+        for number, entry in enumerate(options["nginx_web_certificates"])
+        if entry.get("certificate_content")
+    ]
+    warnings = ((prefix, read_pair(certificate, key).warning(now)) for prefix, certificate, key in given)
+    return [f"{prefix}certificate_content: the certificate {warning}; renew it" for prefix, warning in warnings if warning]
 
 
 def certificate_plan(options: Mapping[str, Any], node: Mapping[str, Any], own: Sequence[str], now: float) -> dict[str, Any]:
@@ -381,7 +518,7 @@ def certificate_plan(options: Mapping[str, Any], node: Mapping[str, Any], own: S
         result["made"] = int(now) // DAY * DAY if result["make"] else int(found["mtime"])
         result["since"] = day_of(result["made"])
     elif kind == "paths" and found.get("exists"):
-        result["since"] = datetime.fromtimestamp(found["mtime"], tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        result["since"] = read_since(found)
     return result
 
 
@@ -601,11 +738,12 @@ def host_name_findings(node: Mapping[str, Any], findings: Findings) -> None:
 def probes(options: Mapping[str, Any], hostname: str) -> list[dict[str, Any]]:
     """What tells that the site answers with this configuration."""
     tests: list[dict[str, Any]] = []
-    for listener in options["nginx_web_listeners"]:
+    for _where, listener in all_listeners(options):
         address = listener.get("address") or "127.0.0.1"
         address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
         place = f"[{address}]:{listener['port']}" if ":" in address else f"{address}:{listener['port']}"
-        if listener["proxy_protocol"]:
+        # What only a proxy, or only the owner of a certificate can ask, is there when its port is.
+        if listener["proxy_protocol"] or listener["verify_client"] == "required":
             tests.append({"tcp": place})
         else:
             site = f"{'https' if listener['tls'] else 'http'}://{place}"
@@ -617,7 +755,11 @@ def probes(options: Mapping[str, Any], hostname: str) -> list[dict[str, Any]]:
 def looked_for(variables: Mapping[str, Any], spec: Mapping[str, Any], own: Sequence[str]) -> list[str]:
     """Paths of certificates and keys to look for on the node; none while the variables can't be read."""
     options = typed(variables, spec, Findings())
-    return [path for path in dict.fromkeys(certificate_paths(options, own)) if path.startswith("/")]
+    paths = list(certificate_paths(options, own))
+    for entry in options.get("nginx_web_certificates", []):
+        paths += [entry.get("certificate") or "", entry.get("key") or ""]
+    paths += [listener.get("client_ca") or "" for _where, listener in all_listeners(options)]
+    return [path for path in dict.fromkeys(paths) if path.startswith("/")]
 
 
 def plan(
@@ -629,8 +771,9 @@ def plan(
     options = typed(variables, spec, findings)
     debian_findings(node, "nginx_web", 12, findings)
     host_name_findings(node, findings)
-    if "nginx_web_listeners" in options:
-        listener_findings(options, node, findings)
+    if {"nginx_web_listeners", "nginx_web_load_balancer_listeners", "nginx_web_certificates"} <= options.keys():
+        listener_findings(options, node, moment, findings)
+        named_findings(options, node, moment, findings)
     simple_findings(options, findings)
     tls_options = [name for name in spec if name.startswith("nginx_web_tls_")]
     if {"nginx_web_listeners", *tls_options} <= options.keys():
@@ -648,6 +791,7 @@ def plan(
         "action": way_of_change(options, node),
         "certificate": certificate,
         "common": common_lines(options),
+        "http": trusted_lines(options),
         "http_raw": http_raw,
         "locations": locations(options, location_raw, node["hostname"]),
         "probes": probes(options, node["hostname"]),
@@ -655,6 +799,7 @@ def plan(
         "servers": servers(options, node, certificate),
         "stop_timeout": options["nginx_web_stop_timeout"],
         "variables": shaping(options, spec),
+        "warnings": expiry_warnings(options, moment),
     }
 
 

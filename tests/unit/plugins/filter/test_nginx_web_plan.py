@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,10 +21,13 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pki
+from ansible_collections.hitless.lb.plugins.filter.nginx_web_files import nginx_web_files
 from ansible_collections.hitless.lb.plugins.filter.nginx_web_plan import nginx_web_plan
 from ansible_collections.hitless.lb.plugins.plugin_utils._nginx_web import (
     DAY,
     is_dns_name,
+    looked_for,
     needs_making,
     nginx_version,
     quoted,
@@ -32,7 +36,12 @@ from ansible_collections.hitless.lb.plugins.plugin_utils._nginx_web import (
 
 ROLE = Path(__file__).resolve().parents[4] / "roles" / "nginx_web"
 SPEC = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
-DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8")) | {"nginx_web_trusted_proxies": []}
+DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8")) | {
+    "nginx_web_trusted_proxies": [],
+    "nginx_web_tls_profile": "intermediate",
+    "nginx_web_load_balancer_listeners": [],
+    "nginx_web_certificates": [],
+}
 NOW = datetime.datetime(2026, 5, 17, 12, 0, tzinfo=datetime.UTC).timestamp()
 NODE: dict[str, Any] = {
     "hostname": "web1",
@@ -94,6 +103,17 @@ def location(**keys: Any) -> dict[str, Any]:
     return {"nginx_web_locations": [{"path": "/x"} | keys]}
 
 
+LISTENERS: list[dict[str, Any]] = [
+    {"port": 8444, "tls": True, "proxy_protocol": True, "trusted_only": True},
+    {"port": 8445, "tls": True, "verify_client": "required", "client_ca_content": pair()[0], "trusted_only": True},
+]
+
+
+def lb_listener(**keys: Any) -> dict[str, Any]:
+    """Variables with one more listener for the load balancers."""
+    return {"nginx_web_trusted_proxies": ["192.0.2.11"], "nginx_web_load_balancer_listeners": [{"port": 8445} | keys]}
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"nginx_web_listeners": []}, "nginx_web_listeners: there are none; list at least one, for example {port: 80}"),
     ({"nginx_web_listeners": [{"port": 0}]}, "nginx_web_listeners[0].port: 0 isn't a port; write 1 to 65535"),
@@ -104,7 +124,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"nginx_web_listeners": [{"port": 80, "address": "192.0.2.21"}, {"port": 80, "tls": True}]},
-        "nginx_web_listeners[1]: port 80 differs in tls or proxy_protocol from nginx_web_listeners[0]; use another port, or the same settings",
+        "nginx_web_listeners[1]: port 80 differs in tls from nginx_web_listeners[0]; use another port, or the same settings",
     ),
     (
         {"nginx_web_listeners": [{"port": 80, "address": "192.0.2.21/24"}]},
@@ -252,12 +272,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         content(pair()[0], pair("other.example.com")[1]),
-        "nginx_web_tls_key_content: it isn't the key of nginx_web_tls_certificate_content; give the key that the certificate was made for",
+        "nginx_web_tls_key_content: it isn't the key of the certificate; give the key that the certificate was made for",
     ),
     (
         content(pair()[0] + pair("Other CA")[0], pair()[1]),
-        "nginx_web_tls_certificate_content: its certificates aren't in order;"
-        " put the site's own certificate first and behind each the one that signed it",
+        "nginx_web_tls_certificate_content: its certificates aren't in order: behind 'CN=www.example.com', which 'CN=www.example.com' issued,"
+        " stands 'CN=Other CA'; put the site's own certificate first and behind each the one that signed it",
     ),
     (
         content(*pair(end="2026-05-17")),
@@ -270,6 +290,61 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"nginx_web_tls_names": ["www.example.com", "not a name"]},
         "nginx_web_tls_names[1]: 'not a name' is neither a host name nor an IP address; write for example www.example.com",
+    ),
+    (
+        {"nginx_web_load_balancer_listeners": [{"port": 8445, "trusted_only": True}]},
+        "nginx_web_trusted_proxies: it is empty, but a listener is for trusted proxies only;"
+        " list the addresses of the load balancers, or leave trusted_only out",
+    ),
+    (
+        lb_listener(port=443, tls=True),
+        "nginx_web_load_balancer_listeners[0]: nginx_web_listeners[1] listens on the same address and port 443; keep one of them",
+    ),
+    (
+        lb_listener(verify_client="required"),
+        "nginx_web_load_balancer_listeners[0].verify_client: it is required, but the listener doesn't speak TLS; add tls: true, or leave it out",
+    ),
+    (
+        lb_listener(certificate="own"),
+        "nginx_web_load_balancer_listeners[0].certificate: it is given, but the listener doesn't speak TLS; add tls: true, or leave it out",
+    ),
+    (
+        lb_listener(tls=True, verify_client="required"),
+        "nginx_web_load_balancer_listeners[0].client_ca: it is missing, but verify_client is required;"
+        " name the authority that signs the clients' certificates",
+    ),
+    (
+        lb_listener(tls=True, client_ca="/etc/ssl/ca.pem"),
+        "nginx_web_load_balancer_listeners[0].client_ca: it is given, but verify_client is none; write optional or required there",
+    ),
+    (
+        lb_listener(tls=True, verify_client="optional", client_ca="/etc/ca.pem", client_ca_content="x"),
+        "nginx_web_load_balancer_listeners[0].client_ca: it is given together with client_ca_content;"
+        " give either a path on the node or the content",
+    ),
+    (
+        lb_listener(tls=True, verify_client="optional", client_ca_content="hello"),
+        "nginx_web_load_balancer_listeners[0].client_ca_content: has no certificate in PEM; give the text from -----BEGIN CERTIFICATE----- on",
+    ),
+    (
+        lb_listener(tls=True, certificate="own"),
+        "nginx_web_load_balancer_listeners[0].certificate: 'own' isn't the name of one of nginx_web_certificates; write one (there is none)",
+    ),
+    (
+        {"nginx_web_certificates": [{"name": "own"}]},
+        "nginx_web_certificates[0]: it has neither paths nor content; give certificate and key, or certificate_content and key_content",
+    ),
+    (
+        {"nginx_web_certificates": [{"name": "own", "certificate": "/etc/a", "key": "/etc/a"}] * 2},
+        "nginx_web_certificates[1].name: 'own' is the name of nginx_web_certificates[0], too; give each its own name",
+    ),
+    (
+        {"nginx_web_certificates": [{"name": "own", "certificate": "/etc/a"}]},
+        "nginx_web_certificates[0].key: it is missing, but nginx_web_certificates[0].certificate is given; give both",
+    ),
+    (
+        {"nginx_web_certificates": [{"name": "own", "certificate_content": pair()[0], "key_content": pair("other")[1]}]},
+        "nginx_web_certificates[0].key_content: it isn't the key of the certificate; give the key that the certificate was made for",
     ),
     ({"nginx_web_tls_days": 1}, "nginx_web_tls_days: 1 days can't be; write 2 to 3650, for example 397"),
     (
@@ -470,8 +545,26 @@ def test_a_given_certificate_lies_under_a_name_of_its_content() -> None:
 
 
 def test_a_chain_in_order_is_taken() -> None:
-    certificate, key = pair(issuer="The CA")
-    assert planned(content(certificate + pair("The CA")[0], key))["certificate"]["kind"] == "content"
+    ca = pki.authority("The CA")
+    site = ca.issue("www.example.com")
+    plan = planned(content(site.crt + ca.crt, site.key))
+    assert plan["certificate"]["kind"] == "content" and plan["warnings"] == []
+
+
+def test_a_chain_whose_names_fit_and_whose_signature_does_not_is_refused() -> None:
+    site = pki.authority("The CA").issue("www.example.com")
+    assert findings(content(site.crt + pki.authority("The CA").crt, site.key)) == [
+        "nginx_web_tls_certificate_content: 'CN=The CA' has the name of the one that issued 'CN=www.example.com', but didn't sign it;"
+        " put the site's own certificate first and behind each the one that signed it"
+    ]
+
+
+def test_a_certificate_that_expires_soon_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(Display, "warning", lambda _self, text: warned.append(text))
+    certificate, key = pair(end="2026-06-06")
+    assert planned(content(certificate, key))["warnings"] == warned
+    assert warned == ["nginx_web_tls_certificate_content: the certificate expires on 2026-06-06, in 19 days; renew it"]
 
 
 def test_a_certificate_on_the_node_is_looked_for_and_its_age_is_part_of_the_site() -> None:
@@ -569,10 +662,86 @@ def test_the_site_is_asked_which_configuration_it_runs_on_every_plain_listener()
     assert six["http"] == "http://[::1]:80/hitless-digest"
 
 
+def test_what_only_others_can_ask_is_probed_by_its_port() -> None:
+    probes = planned(
+        {"nginx_web_listeners": [{"port": 80}], "nginx_web_trusted_proxies": ["192.0.2.11"], "nginx_web_load_balancer_listeners": LISTENERS}
+    )["probes"]
+    assert [probe.get("http") or probe["tcp"] for probe in probes][2:] == ["127.0.0.1:8444", "127.0.0.1:8445"]
+
+
+def test_listeners_for_the_load_balancers() -> None:
+    certificate, key = pair()
+    variables = {
+        "nginx_web_trusted_proxies": ["192.0.2.11", "2001:db8::11"],
+        "nginx_web_load_balancer_listeners": [LISTENERS[0] | {"certificate": "own"}, LISTENERS[1]],
+        "nginx_web_certificates": [{"name": "own", "certificate_content": certificate, "key_content": key}],
+    }
+    plan = planned(variables, ipv6=False)
+    handed_through, encrypted = plan["servers"][2:]
+    assert handed_through["blocks"][0] == ["listen 8444 default_server ssl proxy_protocol;"]
+    assert any(re.fullmatch(r'ssl_certificate "/etc/nginx-hitless/given-[0-9a-f]{16}\.pem";', line) for line in handed_through["blocks"][1])
+    assert encrypted["blocks"][0] == ["listen 8445 default_server ssl;"]
+    assert any("self-signed" in line for line in encrypted["blocks"][1])
+    (authority,) = [block for block in encrypted["blocks"] if any("ssl_client_certificate" in line for line in block)]
+    assert re.fullmatch(r'ssl_client_certificate "/etc/nginx-hitless/client-ca-[0-9a-f]{16}\.pem";', authority[0])
+    assert authority[1:] == ["ssl_verify_client on;", "ssl_verify_depth 3;"]
+    for server in (handed_through, encrypted):
+        assert "if ($hitless_trusted = 0) {" in server["blocks"][-1]
+    assert not any("hitless_trusted" in line for server in plan["servers"][:2] for block in server["blocks"] for line in block)
+    assert plan["http"] == [
+        "geo $realip_remote_addr $hitless_trusted {",
+        "    default 0;",
+        "    127.0.0.0/8 1;",
+        "    ::1/128 1;",
+        "    192.0.2.11 1;",
+        "    2001:db8::11 1;",
+        "}",
+    ]
+
+
+def test_an_address_of_a_listener_may_ask_itself() -> None:
+    variables = {
+        "nginx_web_trusted_proxies": ["192.0.2.11"],
+        "nginx_web_listeners": [{"port": 81, "address": "192.0.2.21", "trusted_only": True}],
+    }
+    assert "    192.0.2.21 1;" in planned(variables)["http"]
+    assert planned({})["http"] == []
+
+
+def test_certificates_given_as_text_become_files() -> None:
+    certificate, key = pair()
+    variables = {
+        "nginx_web_load_balancer_listeners": [LISTENERS[0] | {"certificate": "own"}, LISTENERS[1] | {"certificate": "own"}],
+        "nginx_web_certificates": [
+            {"name": "own", "certificate_content": certificate, "key_content": key},
+            {"name": "unused", "certificate_content": "x", "key_content": "y"},
+        ],
+    }
+    files = nginx_web_files(DEFAULTS | variables, SPEC)
+    assert [(file["mode"], file.get("sensitive", False)) for file in files] == [("0600", True), ("0644", False)]
+    assert files[0]["content"] == certificate + key and files[1]["content"] == pair()[0]
+    assert [file["path"] for file in nginx_web_files(DEFAULTS | content(certificate, key), SPEC)] == [files[0]["path"]]
+    assert nginx_web_files(DEFAULTS, SPEC) == []
+
+
+def test_certificates_with_paths_are_looked_for_and_their_renewal_noticed() -> None:
+    variables = {
+        "nginx_web_trusted_proxies": ["192.0.2.11"],
+        "nginx_web_load_balancer_listeners": [LISTENERS[0] | {"certificate": "own"}],
+        "nginx_web_certificates": [{"name": "own", "certificate": "/etc/ssl/a.pem", "key": "/etc/ssl/a.key"}],
+    }
+    assert looked_for(DEFAULTS | variables, SPEC, ["web1"])[-2:] == ["/etc/ssl/a.pem", "/etc/ssl/a.key"]
+    plan = planned(variables, certificates={"/etc/ssl/a.pem": {"exists": True, "mtime": NOW}})
+    assert "# The certificate of 2026-05-17 12:00:00 UTC" in plan["servers"][2]["blocks"][1]
+
+
 def test_errors_name_the_variables_that_somebody_has_set() -> None:
     assert planned({"nginx_web_server_raw": ["x;"], "nginx_web_listeners": DEFAULTS["nginx_web_listeners"]})["variables"] == [
+        "nginx_web_load_balancer_listeners",
+        "nginx_web_certificates",
         "nginx_web_server_raw",
         "nginx_web_trusted_proxies",
+        "nginx_web_tls_profile",
     ]
 
 

@@ -19,12 +19,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+import pki
 from ansible_collections.hitless.lb.plugins.filter.nginx_web_plan import nginx_web_plan
 from products import Checker, checkers
 
 ROLE = Path(__file__).resolve().parents[4] / "roles" / "nginx_web"
 SPEC = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
-DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8")) | {"nginx_web_trusted_proxies": []}
+DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8")) | {
+    "nginx_web_trusted_proxies": [],
+    "nginx_web_tls_profile": "intermediate",
+    "nginx_web_load_balancer_listeners": [],
+    "nginx_web_certificates": [],
+}
 CHECKERS = checkers("nginx")
 MANAGED = "#\n# Ansible managed\n#\n"
 NODES: dict[str, dict[str, Any]] = {
@@ -56,6 +62,19 @@ FIXTURES: dict[str, dict[str, Any]] = {
             {"port": 443, "tls": True},
             {"port": 8081, "proxy_protocol": True},
             {"port": 8444, "tls": True, "proxy_protocol": True},
+        ],
+    },
+    "for every variant of TLS": {
+        "nginx_web_trusted_proxies": ["192.0.2.11", "192.0.2.12"],
+        "nginx_web_load_balancer_listeners": [
+            {"port": 8444, "tls": True, "proxy_protocol": True, "trusted_only": True},
+            {
+                "port": 8445,
+                "tls": True,
+                "verify_client": "required",
+                "client_ca_content": pki.authority().crt,
+                "trusted_only": True,
+            },
         ],
     },
     "one address": {"nginx_web_listeners": [{"port": 80, "address": "127.0.0.1"}, {"port": 443, "address": "127.0.0.1", "tls": True}]},
@@ -162,7 +181,9 @@ def test_the_site_is_one_or_more_servers_that_all_answer_the_health_check(node: 
 
 @pytest.mark.parametrize(("node", "name"), CASES)
 def test_ipv6_is_listened_on_where_it_is(node: str, name: str) -> None:
-    anywhere = [item for item in (DEFAULTS | FIXTURES[name])["nginx_web_listeners"] if "address" not in item]
+    variables = DEFAULTS | FIXTURES[name]
+    listeners = variables["nginx_web_listeners"] + variables["nginx_web_load_balancer_listeners"]
+    anywhere = [item for item in listeners if "address" not in item]
     assert rendered("site.conf.j2", node, name).count("listen [::]:") == (len(anywhere) if NODES[node]["ipv6"] else 0)
 
 
