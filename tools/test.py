@@ -31,6 +31,8 @@ SCENARIOS: list[tuple[str, list[str]]] = [
     ("molecule default, Debian 13", ["molecule", "SCENARIO=default", "DEBIAN=13"]),
     ("molecule default, Debian 12", ["molecule", "SCENARIO=default", "DEBIAN=12"]),
     ("molecule refusal, mixed", ["molecule", "SCENARIO=refusal", "DEBIAN=mixed"]),
+    ("molecule tls, mixed", ["molecule", "SCENARIO=tls", "DEBIAN=mixed"]),
+    ("molecule install, Debian 13", ["molecule", "SCENARIO=install", "DEBIAN=13"]),
     ("molecule lifecycle, mixed", ["molecule", "SCENARIO=lifecycle", "DEBIAN=mixed"]),
 ]
 
