@@ -92,7 +92,7 @@ test: $(VENV)/.ready ## Every test, from the linters to Molecule
 	@python tools/test.py
 
 .PHONY: bench
-bench: $(VENV)/.ready ## Measure: cold and unchanged site.yml, requests/s straight and through the VIP
+bench: $(VENV)/.ready ## Measure: a large haproxy.cfg, cold and unchanged site.yml, requests/s straight and through the VIP
 	@$(releases)
 	python tools/bench.py
 

@@ -1,10 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure the collection on the lab: the cost of a run, and requests a second straight to nginx and through the virtual IP.
+"""Measure the collection: what a large haproxy.cfg costs, and on the lab the cost of a run and requests a second, straight and through the VIP.
 
-Prints one table and writes the same as JSON to .cache/bench.json. Makes the lab anew for the cold run. The load goes from the lab's
-client to the lab's own addresses, for a bounded time. Requests a second are compared as ratios within one run, straight and through the
-virtual IP in turns, because the machine's own speed is nobody's promise.
+Prints one table and writes the same as JSON to .cache/bench.json. Makes the lab anew for the cold run.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import json
 import os
 import platform
 import re
-import statistics
 import subprocess
 import sys
 import time
@@ -21,17 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import bench_load
+import bench_render
+
 ROOT = Path(__file__).resolve().parent.parent
 LAB = str(ROOT / "molecule" / "shared" / "lab.sh")
-VIP = "198.51.100.100"
 ROUNDS = 3
-SECONDS = 8
-TARGETS = {
-    "web1, new connections": ("http://198.51.100.21:80/healthz", True),
-    "virtual IP, new connections": (f"http://{VIP}:8080/healthz", True),
-    "web1, keep-alive": ("http://198.51.100.21:80/healthz", False),
-    "virtual IP, keep-alive": (f"http://{VIP}:8080/healthz", False),
-}
 
 
 def run(*command: str, **environment: str) -> str:
@@ -45,11 +37,29 @@ def run(*command: str, **environment: str) -> str:
     return done.stdout
 
 
-def site() -> dict[str, Any]:
-    """Run the site playbook once: wall time in s, tasks that ran on hosts, changes, peak memory of the controller in MB."""
+def backends(servers: int, number: int) -> dict[str, Any]:
+    """Give that many backends as variables; their servers are ports of web1 that nobody checks or asks."""
+    made = [
+        {
+            "name": f"b{one}",
+            "server": [{"name": f"s{at}", "address": "198.51.100.21", "port": 20000 + at} for at in range(servers // number)],
+        }
+        for one in range(number)
+    ]
+    return {"haproxy_backends": [{**backend, "default_server": {"check": False}} for backend in made]}
+
+
+def site(variables: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Run the site playbook once: wall time in s, tasks that ran on hosts, changes, peak memory of the controller in MB.
+
+    :param variables: what it is told, if anything.
+    """
+    told = ROOT / ".cache" / "bench_variables.json"
+    told.parent.mkdir(exist_ok=True)
+    told.write_text(json.dumps(variables or {}), encoding="utf-8")
     started = time.monotonic()
     process = subprocess.Popen(
-        ["ansible-playbook", "site.yml"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ["ansible-playbook", "site.yml", "-e", f"@{told}"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks", "ANSIBLE_NOCOLOR": "1"},
     )  # fmt: skip
     assert process.stdout is not None
@@ -70,25 +80,6 @@ def site() -> dict[str, Any]:
     }
 
 
-def requests_per_second(url: str, new_connections: bool) -> dict[str, float]:
-    """Load one address with wrk from the client; the rate and the number of failed requests."""
-    header = ["-H", "Connection: close"] if new_connections else []
-    output = run("docker", "exec", "client", "wrk", "-t1", "-c20", f"-d{SECONDS}s", "--latency", *header, url)
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", output)
-    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
-    sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
-    if rate is None or p99 is None:
-        sys.exit(f"{output}\nbench: wrk gave no rate")
-    # wrk counts the close of a finished connection as a read error; only the others are failures.
-    failed = (int(bad[1]) if bad else 0) + (sum(int(sockets[i]) for i in (1, 3, 4)) if sockets else 0)
-    return {
-        "per_second": float(rate[1]),
-        "p99_ms": float(p99[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[p99[2]],
-        "failed": failed,
-    }
-
-
 def main() -> int:
     """Measure, print the table and write the JSON."""
     report: dict[str, Any] = {
@@ -97,6 +88,9 @@ def main() -> int:
         "kernel": platform.release(),
         "cores": os.cpu_count(),
     }
+    # Needs no lab; alone: tools/bench_render.py
+    print("bench: check and render large configurations", flush=True)
+    report["render"] = bench_render.measure()
     run(LAB, "take-down")
     run(LAB, "ready")
     run(
@@ -108,24 +102,19 @@ def main() -> int:
     print("bench: unchanged site.yml", flush=True)
     unchanged = [site() for number in range(ROUNDS)]
     report["site_unchanged"] = sorted(unchanged, key=lambda one: one["seconds"])[ROUNDS // 2]
+    print("bench: site.yml applies a small and a large configuration", flush=True)
+    report["site_2_servers"] = site(backends(2, 1))
+    report["site_1000_servers"] = site(backends(1000, 100))
+    report["site_1000_servers_unchanged"] = site(backends(1000, 100))
     for balancer in ("lb1", "lb2"):
         report[f"versions_{balancer}"] = run(
             "docker", "exec", balancer, "dpkg-query", "-W", "-f", "${Package} ${Version}; ", "haproxy", "keepalived", "rsyslog"
         ).strip("; ")
     report["ip_forward"] = run("docker", "exec", "lb1", "cat", "/proc/sys/net/ipv4/ip_forward").strip()
-    run("docker", "exec", "client", "bash", "-c", "command -v wrk >/dev/null || { apt-get -qq update && apt-get -qq install -y wrk; }")
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in TARGETS}
-    for number in range(1, ROUNDS + 1):
-        print(f"bench: requests a second, round {number} of {ROUNDS}", flush=True)
-        for name, (url, new) in TARGETS.items():
-            rounds[name].append(requests_per_second(url, new))
-    report["requests"] = {
-        name: {key: round(statistics.median(one[key] for one in results), 2) for key in results[0]} for name, results in rounds.items()
-    }
-    report["ratio_through_vip"] = {
-        kind: round(report["requests"][f"virtual IP, {kind}"]["per_second"] / report["requests"][f"web1, {kind}"]["per_second"], 2)
-        for kind in ("new connections", "keep-alive")
-    }
+    # Its first run also takes the thousand servers away again.
+    print("bench: site.yml to lb_tls=terminate, for TLS at the load balancer", flush=True)
+    run("ansible-playbook", "site.yml", "-e", "lb_tls=terminate")
+    report["load"] = bench_load.measure()
     target = ROOT / ".cache" / "bench.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -133,17 +122,20 @@ def main() -> int:
     print(f"\n{report['command']}, {report['date']}, {report['cores']} cores, kernel {report['kernel']}")
     print(f"lb1: {report['versions_lb1']}\nlb2: {report['versions_lb2']}\n")
     print(f"{'run':<30}{'seconds':>9}{'results':>9}{'changed':>9}{'controller MB':>15}")
-    for key, name in (("site_cold", "site.yml, cold"), ("site_unchanged", "site.yml, unchanged")):
+    for key, name in (
+        ("site_cold", "site.yml, cold"),
+        ("site_unchanged", "site.yml, unchanged"),
+        ("site_2_servers", "… 2 servers more"),
+        ("site_1000_servers", "… 1,000 in 100 backends"),
+        ("site_1000_servers_unchanged", "… unchanged"),
+    ):
         row = report[key]
         print(f"{name:<30}{row['seconds']:>9}{row['task_results']:>9}{row['changed']:>9}{row['controller_mb']:>15}")
+    print(f"\nhaproxy.cfg on the controller, beside nested loops in a template\n{bench_render.table(report['render'])}")
     print("\nslowest tasks of the unchanged run")
     for name, seconds in report["site_unchanged"]["slowest_tasks"].items():
         print(f"  {seconds:6.2f} s  {name}")
-    print(f"\n{'load':<30}{'requests/s':>12}{'p99 ms':>9}{'failed':>8}")
-    for name, row in report["requests"].items():
-        print(f"{name:<30}{row['per_second']:>12.0f}{row['p99_ms']:>9.1f}{row['failed']:>8.0f}")
-    for kind, ratio in report["ratio_through_vip"].items():
-        print(f"through the virtual IP / straight, {kind}: {ratio}")
+    print(f"\n{bench_load.table(report['load'])}")
     print(f"\nas JSON: {target.relative_to(ROOT)}")
     return 0
 
