@@ -24,7 +24,7 @@ options:
     elements: dict
     required: true
   before:
-    description: The same from before it.
+    description: The same from before it. Those of a node that the change hasn't reached may be added.
     type: list
     elements: dict
     required: true

@@ -156,6 +156,14 @@ def test_http3_where_haproxy_has_it_and_a_refusal_elsewhere() -> None:
             assert play.rc != 0 and "haproxy_tls_http3: HAProxy 2.6" in play.output and "has no QUIC" in play.output
 
 
+@pytest.fixture(scope="module")
+def reencrypting() -> None:
+    """TLS to the web servers, verified on both sides."""
+    change(lb_tls="reencrypt")
+
+
+# Nothing is repaired in between: a second bad run must stop as well.
+@pytest.mark.usefixtures("reencrypting")
 @pytest.mark.parametrize(
     ("variables", "why"),
     [
@@ -166,7 +174,6 @@ def test_http3_where_haproxy_has_it_and_a_refusal_elsewhere() -> None:
     ids=["another authority", "another name", "no certificate"],
 )
 def test_what_the_web_servers_or_haproxy_dont_trust_stops_at_the_standby(variables: dict[str, str], why: str) -> None:
-    change(lb_tls="reencrypt")
     since = lab.run("lb2", "date '+%Y-%m-%d %H:%M:%S'")
     with lab.stream(rate=40) as stream:
         play = lab.playbook(variables={"lb_tls": "reencrypt", **variables})
