@@ -100,11 +100,11 @@ def test_the_first_run_changes_what_check_mode_listed() -> None:
     lab.wait_at_home()
 
 
-def test_a_second_run_and_check_mode_after_it_change_nothing() -> None:
-    for arguments in ((), ("--check", "--diff")):
-        play = lab.playbook("site.yml", *arguments)
-        assert play.rc == 0, play.output
-        assert sum(play.changed.values()) == 0, play.output
+# A second run for real is that of the installed collection, below.
+def test_check_mode_after_the_first_run_says_that_nothing_would_change() -> None:
+    play = lab.playbook("site.yml", "--check", "--diff")
+    assert play.rc == 0, play.output
+    assert sum(play.changed.values()) == 0, play.output
 
 
 def test_a_secret_shows_up_in_no_output() -> None:
